@@ -1,0 +1,46 @@
+"""The typed free monoid algebra: dimensions, letters, words and sums, immutable and interned."""
+
+from formcalc.algebra.application import Apply
+from formcalc.algebra.compound import Compound, Hadamard, OneForm, Product, Sum, Trace, excerpt
+from formcalc.algebra.constants import identity, ones
+from formcalc.algebra.dimension import SCALAR, Dimension, Shape, shape_text
+from formcalc.algebra.expression import Expression, Kinds, contains, first_paths, fold, postorder
+from formcalc.algebra.letters import Letter, Role, Symbol
+from formcalc.algebra.rendering import PLAIN, Notation, plain, render
+from formcalc.algebra.scalars import PI, Number, Power
+from formcalc.algebra.transposition import transpose
+
+Expression.kinds = Kinds(product=Product, sum=Sum, number=Number, transpose=transpose, text=plain)
+
+__all__ = [
+    "PI",
+    "PLAIN",
+    "SCALAR",
+    "Apply",
+    "Compound",
+    "Dimension",
+    "Expression",
+    "Hadamard",
+    "Letter",
+    "Notation",
+    "Number",
+    "OneForm",
+    "Power",
+    "Product",
+    "Role",
+    "Shape",
+    "Sum",
+    "Symbol",
+    "Trace",
+    "contains",
+    "excerpt",
+    "first_paths",
+    "fold",
+    "identity",
+    "ones",
+    "plain",
+    "postorder",
+    "render",
+    "shape_text",
+    "transpose",
+]

@@ -1,0 +1,154 @@
+"""The one base of all expressions, and the iterative traversals that every pass is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from formcalc.algebra.dimension import Shape
+from formcalc.algebra.interning import Interned
+
+Result = TypeVar("Result")
+
+
+class Kinds(NamedTuple):
+    """What Python's operators on expressions build."""
+
+    product: Callable[..., Expression]
+    sum: Callable[..., Expression]
+    number: Callable[[int | Fraction], Expression]
+    transpose: Callable[[Expression], Expression]
+    text: Callable[[Expression], str]
+
+
+class Expression(Interned):
+    """A typed matrix or scalar expression: immutable, interned, compared by identity.
+
+    Attributes:
+        shape: ``(rows, columns)``, or ``()`` for a scalar.
+        degree: how many differential letters a word of it carries (0: a matrix, 1: a one-form).
+        children: the expressions it is built from.
+    """
+
+    __slots__ = ("shape", "degree", "children")
+    shape: Shape
+    degree: int
+    children: tuple[Expression, ...]
+
+    def rebuild(self, children: tuple[Expression, ...]) -> Expression:
+        """The same kind of node over other children."""
+        raise NotImplementedError(type(self).__name__)
+
+    # Python's operators. The kinds of nodes they build are subclasses, so they are bound by formcalc.algebra.
+    kinds: ClassVar[Kinds]
+
+    def __matmul__(self, other: Expression) -> Expression:
+        return self.kinds.product(self, other) if isinstance(other, Expression) else NotImplemented
+
+    def __mul__(self, scalar: int | Fraction) -> Expression:
+        if isinstance(scalar, bool) or not isinstance(scalar, (int, Fraction)):
+            return NotImplemented
+        return self.kinds.product(self.kinds.number(scalar), self)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Expression) -> Expression:
+        return self.kinds.sum(self, other) if isinstance(other, Expression) else NotImplemented
+
+    def __sub__(self, other: Expression) -> Expression:
+        return self.kinds.sum(self, -other) if isinstance(other, Expression) else NotImplemented
+
+    def __neg__(self) -> Expression:
+        return self * -1
+
+    @property
+    def T(self) -> Expression:  # noqa: N802  # the name numpy gave it
+        """The transpose, pushed to the letters."""
+        return self.kinds.transpose(self)
+
+    def __str__(self) -> str:
+        return self.kinds.text(self)
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    def __reduce__(self) -> tuple:
+        # A flat record: pickling must not recurse through an expression nested ten thousand deep.
+        return (_rebuild_from_records, (_records(self),))
+
+
+def postorder(root: Expression, children: Callable[[Expression], Iterable[Expression]] | None = None) -> Iterator[Expression]:
+    """Every distinct node below `root`, children before parents, without recursion.
+
+    `children` chooses what counts as below (by default the operands of a node).
+    """
+    below = children or (lambda node: node.children)
+    seen: set[Expression] = set()
+    stack: list[tuple[Expression, bool]] = [(root, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((child, False) for child in reversed(tuple(below(node))) if child not in seen)
+
+
+def fold(root: Expression, visit: Callable[[Expression, tuple], Result], memo: dict[Expression, Result] | None = None) -> Result:
+    """Compute `visit(node, results of its children)` bottom-up, once per distinct node."""
+    memo = {} if memo is None else memo
+    for node in postorder(root, lambda node: () if node in memo else node.children):
+        if node not in memo:
+            memo[node] = visit(node, tuple(memo[child] for child in node.children))
+    return memo[root]
+
+
+def first_paths(root: Expression) -> dict[Expression, tuple[int, ...]]:
+    """For every node below `root`, the child indices that lead to its first occurrence.
+
+    Paths are as long as the expression is deep, so this is for showing steps, not for computing.
+    """
+    paths: dict[Expression, tuple[int, ...]] = {root: ()}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        for index, child in enumerate(node.children):
+            if child not in paths:
+                paths[child] = (*paths[node], index)
+                stack.append(child)
+    return paths
+
+
+def contains(root: Expression, test: Callable[[Expression], bool]) -> bool:
+    """Whether some node below `root` passes `test`."""
+    return any(test(node) for node in postorder(root))
+
+
+def as_fraction(value: Any) -> Fraction:
+    """An exact rational from an `int` or a `Fraction`; anything inexact is refused."""
+    if isinstance(value, bool) or not isinstance(value, (int, Fraction)):
+        raise TypeError(f"scalars are exact: an int or a Fraction, not {value!r} ({type(value).__name__})")
+    return Fraction(value)
+
+
+def _dependencies(node: Any) -> tuple:
+    """What a pickled node must find rebuilt before it: its children, or a letter's symbol and its definition."""
+    return node._pickled_after() if hasattr(node, "_pickled_after") else node.children
+
+
+def _records(root: Expression) -> tuple:
+    order = list(postorder(root, _dependencies))
+    index = {node: position for position, node in enumerate(order)}
+    return tuple(
+        (type(node), node._payload(), tuple(index[child] for child in _dependencies(node)))  # type: ignore[attr-defined]
+        for node in order
+    )
+
+
+def _rebuild_from_records(records: tuple) -> Expression:
+    built: list[Any] = []
+    for kind, payload, operands in records:
+        built.append(kind._from_payload(payload, tuple(built[position] for position in operands)))
+    return built[-1]

@@ -1,0 +1,118 @@
+"""Letters: named matrices, their transposes and their differentials."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from formcalc.algebra.dimension import Dimension, Shape
+from formcalc.algebra.expression import Expression
+from formcalc.algebra.interning import Interned
+from formcalc.errors import ShapeError
+
+#: What a letter stands for. Only weights are differentiated; ones and identities need no numbers.
+Role: TypeAlias = Literal["weight", "data", "ones", "identity", "defined"]
+
+
+class Symbol(Interned):
+    """What a letter names: a matrix with a shape, a role, and perhaps a definition.
+
+    The letters ``K``, ``K^t``, ``dK`` and ``dK^t`` share one symbol.
+    """
+
+    __slots__ = ("name", "shape", "role", "definition")
+    name: str
+    shape: Shape
+    role: Role
+    definition: Expression | None
+
+    def __new__(cls, name: str, shape: tuple, role: Role = "weight", definition: Expression | None = None) -> Symbol:
+        dimensions = tuple(Dimension(size) for size in shape)
+        if len(dimensions) != 2:
+            raise ShapeError(f"{name}: a letter is a matrix and has two dimensions, not {len(dimensions)}")
+        if (role == "defined") != (definition is not None):
+            raise ShapeError(f"{name}: a letter has the role 'defined' exactly when it has a definition")
+        if role == "identity" and dimensions[0] is not dimensions[1]:
+            raise ShapeError(f"{name}: an identity is square, not {dimensions[0]}×{dimensions[1]}")
+        if definition is not None and definition.shape != dimensions:
+            raise ShapeError(f"{name}: its definition has another shape")
+        key = (cls, name, dimensions, role, definition)
+        return cls._intern(key, name=name, shape=dimensions, role=role, definition=definition)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether its entries are known from its shape alone (ones, identity)."""
+        return self.role in ("ones", "identity")
+
+    def __repr__(self) -> str:
+        return f"Symbol({self.name!r}, {'×'.join(map(str, self.shape))}, {self.role})"
+
+    def __reduce__(self) -> tuple:
+        return (Symbol, (self.name, self.shape, self.role, self.definition))
+
+
+class Letter(Expression):
+    """A symbol as it stands in a word: plain, transposed, or a differential.
+
+    >>> K = Letter(Symbol("K", ("d", "n")))
+    >>> str(K), str(K.transposed), str(K.differential.transposed)
+    ('K', 'K^t', 'dK^t')
+    >>> K.transposed.transposed is K
+    True
+    """
+
+    __slots__ = ("symbol", "is_transposed")
+    symbol: Symbol
+    is_transposed: bool
+
+    def __new__(cls, symbol: Symbol, is_transposed: bool = False, is_differential: bool = False) -> Letter:
+        shape = symbol.shape[::-1] if is_transposed else symbol.shape
+        key = (cls, symbol, bool(is_transposed), bool(is_differential))
+        return cls._intern(
+            key, symbol=symbol, is_transposed=bool(is_transposed), degree=int(is_differential), shape=shape, children=()
+        )
+
+    @property
+    def name(self) -> str:
+        return self.symbol.name
+
+    @property
+    def role(self) -> Role:
+        return self.symbol.role
+
+    @property
+    def definition(self) -> Expression | None:
+        """What the symbol (not its transpose) abbreviates, if anything."""
+        return self.symbol.definition
+
+    @property
+    def is_differential(self) -> bool:
+        return self.degree == 1
+
+    @property
+    def transposed(self) -> Letter:
+        """The same letter with its transpose toggled."""
+        return Letter(self.symbol, not self.is_transposed, self.is_differential)
+
+    @property
+    def differential(self) -> Letter:
+        """The letter ``dK`` of ``K``, ``dK^t`` of ``K^t``."""
+        return Letter(self.symbol, self.is_transposed, True)
+
+    @property
+    def plain(self) -> Letter:
+        """The symbol's own letter, neither transposed nor a differential."""
+        return Letter(self.symbol)
+
+    def rebuild(self, children: tuple[Expression, ...]) -> Letter:
+        return self
+
+    def _pickled_after(self) -> tuple[Expression, ...]:
+        return () if self.definition is None else (self.definition,)
+
+    def _payload(self) -> tuple:
+        return (self.name, self.symbol.shape, self.role, self.is_transposed, self.is_differential)
+
+    @classmethod
+    def _from_payload(cls, payload: tuple, operands: tuple) -> Letter:
+        name, shape, role, is_transposed, is_differential = payload
+        return cls(Symbol(name, shape, role, *operands), is_transposed, is_differential)

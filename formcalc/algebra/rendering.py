@@ -1,0 +1,129 @@
+"""From an expression to text, in any notation: one traversal, and a table of how each notation spells its marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+
+from formcalc.algebra.application import Apply
+from formcalc.algebra.compound import Hadamard, OneForm, Product, Sum, Trace
+from formcalc.algebra.expression import Expression, fold
+from formcalc.algebra.letters import Letter
+from formcalc.algebra.scalars import Number, Power
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a notation spells names, superscripts and operators; everything else is common to all notations."""
+
+    letter: Callable[[Letter], str]
+    number: Callable[[Fraction], str]
+    power: Callable[[Power], str]
+    operator: Callable[[Apply], str]
+    trace: str
+    juxtapose: Callable[[list[str]], str]
+    plus: str = " + "
+    minus: str = " - "
+    negative: str = "-"
+    hadamard: str = " ∘ "
+    comma: str = ", "
+    left: str = "("
+    right: str = ")"
+
+
+class _Strength(IntEnum):
+    """How strongly a text holds together; a weaker text inside a stronger place gets parentheses."""
+
+    SUM = 0
+    HADAMARD = 1
+    PRODUCT = 2
+    ATOM = 3
+
+
+@dataclass(frozen=True)
+class _Piece:
+    body: str
+    strength: _Strength
+    is_negative: bool = False
+
+
+def render(expression: Expression, notation: Notation) -> str:
+    """The text of an expression in a notation. Shared subexpressions are rendered once."""
+
+    def whole(piece: _Piece) -> str:
+        return notation.negative + piece.body if piece.is_negative else piece.body
+
+    def enclosed(piece: _Piece) -> str:
+        return notation.left + whole(piece) + notation.right
+
+    def product(node: Product, pieces: tuple[_Piece, ...]) -> _Piece:
+        first = node.children[0]
+        is_negative = isinstance(first, Number) and first.value < 0
+        texts = [
+            enclosed(piece) if piece.strength < _Strength.ATOM or (piece.is_negative and index > 0) else piece.body
+            for index, piece in enumerate(pieces)
+        ]
+        # -1 A is written -A, unless a number follows, which the sign would then belong to.
+        if is_negative and pieces[0].body == "1" and not isinstance(node.children[1], Number):
+            texts = texts[1:]
+        return _Piece(notation.juxtapose(texts), _Strength.PRODUCT, is_negative)
+
+    def total(pieces: tuple[_Piece, ...]) -> _Piece:
+        text = ""
+        for index, piece in enumerate(pieces):
+            body = enclosed(piece) if piece.strength == _Strength.SUM else piece.body
+            if index == 0:
+                text = body if piece.strength == _Strength.SUM else whole(piece)
+            else:
+                text += (notation.minus if piece.is_negative and piece.strength else notation.plus) + body
+        return _Piece(text, _Strength.SUM)
+
+    def visit(node: Expression, pieces: tuple[_Piece, ...]) -> _Piece:
+        match node:
+            case Letter():
+                return _Piece(notation.letter(node), _Strength.ATOM)
+            case Number():
+                return _Piece(notation.number(abs(node.value)), _Strength.ATOM, node.value < 0)
+            case Power():
+                return _Piece(notation.power(node), _Strength.ATOM)
+            case Product():
+                return product(node, pieces)
+            case Sum() | OneForm():
+                return total(pieces)
+            case Hadamard():
+                texts = [piece.body if piece.strength == _Strength.ATOM else enclosed(piece) for piece in pieces]
+                return _Piece(notation.hadamard.join(texts), _Strength.HADAMARD)
+            case Trace():
+                return _Piece(notation.trace + enclosed(pieces[0]), _Strength.ATOM)
+            case Apply():
+                arguments = notation.comma.join(whole(piece) for piece in pieces)
+                return _Piece(notation.operator(node) + notation.left + arguments + notation.right, _Strength.ATOM)
+        raise TypeError(f"no rendering for {type(node).__name__}")
+
+    return whole(fold(expression, visit))
+
+
+def _plain_letter(letter: Letter) -> str:
+    return ("d" if letter.is_differential else "") + letter.name + ("^t" if letter.is_transposed else "")
+
+
+def _plain_power(power: Power) -> str:
+    return f"{power.base}" if power.exponent == 1 and power.base.is_symbolic else f"{power.base}^{{{power.exponent}}}"
+
+
+#: The notation of files, shells and the golden listings; it parses back to the identical expression.
+PLAIN = Notation(
+    letter=_plain_letter,
+    number=str,
+    power=_plain_power,
+    operator=lambda node: node.operator.name + ("^t" if node.by_columns else ""),
+    trace="trace",
+    juxtapose=" ".join,
+)
+
+
+def plain(expression: Expression) -> str:
+    """The plain notation, as in ``n_0^{-1/2} X_0 Q_0 K_0^t X_0^t``."""
+    return render(expression, PLAIN)

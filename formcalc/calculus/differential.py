@@ -1,0 +1,160 @@
+"""The exterior derivative d: Leibniz on products, linear on sums, and the chain rule for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from formcalc.algebra import (
+    Apply,
+    Dimension,
+    Expression,
+    Hadamard,
+    Letter,
+    Number,
+    Product,
+    Sum,
+    Trace,
+    fold,
+    ones,
+    postorder,
+    transpose,
+)
+from formcalc.errors import FormError
+from formcalc.language import parse
+from formcalc.operators import Dialect, Differential, Operator
+
+
+def unfold(node: Apply) -> Expression:
+    """A linear operator letter ``Dφ(P)[R]`` written out in products, Hadamard products, values of operators and ones.
+
+    Raises:
+        FormError: the letter is of the manual's dialect, which is symbolic only.
+
+    >>> P = parse("mm(A, B)", {"A": ("T", "d"), "B": ("T", "d")})
+    >>> str(unfold(P))
+    'step(A) ∘ B'
+    """
+    operator = node.operator
+    assert isinstance(operator, Differential)
+    if operator.dialect == "manual":
+        raise FormError(f"{node} is of the manual's dialect and cannot be unfolded: use the exact dialect")
+    at, direction = (transpose(child) if node.by_columns else child for child in node.children)
+    rows, columns = at.shape
+    # The row's text is read once over template letters, and the arguments then take their places.
+    template = _template(operator.of, rows, columns)
+    substitution = {"P": at, "R": direction}
+
+    def visit(part: Expression, children: tuple[Expression, ...]) -> Expression:
+        if isinstance(part, Letter) and part.name in substitution:
+            return transpose(substitution[part.name]) if part.is_transposed else substitution[part.name]
+        return part.rebuild(children)
+
+    unfolded = fold(template, visit)
+    return transpose(unfolded) if node.by_columns else unfolded
+
+
+def _template(row: Operator, rows: Dimension, columns: Dimension) -> Expression:
+    letters = {"P": (rows, columns), "R": (rows, columns), "J": ones(rows, columns)}
+    text = row.unfolded.replace("{c×c}", f"{{{columns}×{columns}}}")
+    return parse(text, letters)
+
+
+def d(expression: Expression, wrt: Collection[str] | None = None, dialect: Dialect = "exact") -> Expression:
+    """The differential of an expression.
+
+    Args:
+        expression: a matrix or scalar expression.
+        wrt: the names of the letters to differentiate; by default every weight. Other letters are constant, unless they
+            have a definition, which is then differentiated.
+        dialect: ``"manual"`` writes the differential of softmax as the literal factor ``aa(S)``.
+
+    Returns:
+        The one-form, of the same shape; ``0 A`` for an expression `A` that does not depend on the letters.
+
+    >>> letters = {"X": ("T", "d"), "Q": ("d", "n")}
+    >>> str(d(parse("m(X Q)", letters), wrt=["Q"]))
+    'mm(X Q, X dQ)'
+    """
+    differentiator = _Differentiator(None if wrt is None else frozenset(wrt), dialect)
+    result = differentiator.of(expression)
+    return Product(Number(0), expression) if result is None else result
+
+
+class _Differentiator:
+    """Differentiates bottom-up, once per distinct node; None stands for zero."""
+
+    def __init__(self, names: frozenset[str] | None, dialect: Dialect) -> None:
+        self.names = names
+        self.dialect: Dialect = dialect
+        self.memo: dict[Expression, Expression | None] = {}
+
+    def is_variable(self, letter: Letter) -> bool:
+        return letter.role == "weight" if self.names is None else letter.name in self.names
+
+    def below(self, node: Expression) -> tuple[Expression, ...]:
+        if isinstance(node, Letter):
+            return () if node.degree or self.is_variable(node) or node.definition is None else (node.definition,)
+        if isinstance(node, Apply) and isinstance(node.operator, Differential) and node.operator.dialect == "exact":
+            return (*node.children, unfold(node))
+        return node.children
+
+    def of(self, expression: Expression) -> Expression | None:
+        for node in postorder(expression, self.below):
+            self.memo[node] = self.visit(node)
+        return self.memo[expression]
+
+    def visit(self, node: Expression) -> Expression | None:
+        match node:
+            case Letter():
+                return self.letter(node)
+            case Product() | Hadamard():
+                return self.leibniz(node)
+            case Sum():
+                terms = [inner for term in node if (inner := self.memo[term]) is not None]
+                return Sum(*terms) if terms else None
+            case Trace():
+                inner = self.memo[node[0]]
+                return None if inner is None else Trace(inner)
+            case Apply(operator=Operator()):
+                return self.chain_rule(node)
+            case Apply():
+                return self.linear_letter(node)
+        return None
+
+    def letter(self, node: Letter) -> Expression | None:
+        if node.degree:
+            return None  # d d = 0
+        if self.is_variable(node):
+            return node.differential
+        inner = None if node.definition is None else self.memo[node.definition]
+        return transpose(inner) if inner is not None and node.is_transposed else inner
+
+    def leibniz(self, node: Product | Hadamard) -> Expression | None:
+        factors = node.children
+        terms = [
+            type(node)(*factors[:index], inner, *factors[index + 1 :])
+            for index, factor in enumerate(factors)
+            if (inner := self.memo[factor]) is not None
+        ]
+        return Sum(*terms) if terms else None
+
+    def chain_rule(self, node: Apply) -> Expression | None:
+        at, operator = node[0], node.operator
+        inner = self.memo[at]
+        if inner is None or operator.is_locally_constant:
+            return None
+        linear = Differential(operator, self.dialect)
+        if not linear.is_literal:
+            return Apply(linear, at, inner, by_columns=node.by_columns)
+        if node.by_columns:
+            raise FormError(f"{node}: the manual's dialect does not differentiate a softmax by columns")
+        return Product(Apply(linear, at), inner)
+
+    def linear_letter(self, node: Apply) -> Expression | None:
+        at = node[0]
+        if self.memo[at] is not None:
+            if node.operator.dialect == "manual":
+                raise FormError(f"{node} is of the manual's dialect, which has first differentials only: use exact")
+            return self.memo[unfold(node)]
+        inner = self.memo[node.direction] if node.is_linear else None
+        return None if inner is None else node.with_direction(inner)

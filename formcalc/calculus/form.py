@@ -1,0 +1,125 @@
+"""From a model or an expression to its form: one coefficient per weight."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+
+from formcalc.algebra import Expression, Letter, OneForm, Product, Symbol, postorder
+from formcalc.calculus.differential import d
+from formcalc.calculus.pipeline import Stage, stages
+from formcalc.calculus.pullback import PullBack, pull_back
+from formcalc.calculus.words import Words
+from formcalc.errors import FormError, listing, suggestion
+from formcalc.language import Model, linear_model
+from formcalc.operators import Dialect
+
+
+def form(expression: Expression, wrt: Collection[str] | None = None, dialect: Dialect = "exact") -> Expression:
+    """The form of an answer `F`: ``E^t dF``, read under a trace, with ``E = f(X) - F`` the error.
+
+    It is ``-trace(E^t dE)``, the negative differential of half the squared error; the sign is that of the flow that
+    descends. The manual's ``form``.
+
+    Raises:
+        FormError: the expression uses the letter E itself.
+
+    >>> from formcalc.language import parse
+    >>> str(form(parse("X W", {"X": ("T", "d"), "W": ("d", "v")}), wrt=["W"]))
+    'E^t X dW'
+    """
+    if any(isinstance(node, Letter) and node.name == "E" for node in postorder(expression)):
+        raise FormError("the letter E names the error of the form E^t dF: give the expression's own E another name")
+    error = Letter(Symbol("E", expression.shape, "data"))
+    inner = d(expression, wrt, dialect)
+    return Product(error.transposed, *(inner.children if isinstance(inner, Product) else (inner,)))
+
+
+class Form(Mapping[str, Expression]):
+    """The one-form ``ω = -d loss = Σ trace(C_W dW)``: a mapping from the name of each weight to its coefficient ``C_W``.
+
+    ``C_W`` has the shape of ``W^t``, and ``C_W^t`` is the velocity of `W` under gradient descent in the Euclidean metric.
+    Coefficients are shared: they use the model's definitions and the cotangents, which are letters with definitions.
+    """
+
+    def __init__(self, model: Model, pulled: PullBack) -> None:
+        self.model = model
+        self._pulled = pulled
+
+    def __getitem__(self, name: str) -> Expression:
+        if name not in self._pulled.coefficients:
+            known = list(self._pulled.coefficients)
+            cure = suggestion(name, known) or f"coefficients: {listing(known)}"
+            raise FormError(f"the form has no coefficient of d{name}; {cure}")
+        return self._pulled.coefficients[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._pulled.coefficients
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pulled.coefficients)
+
+    def __len__(self) -> int:
+        return len(self._pulled.coefficients)
+
+    @property
+    def cotangents(self) -> tuple[Letter, ...]:
+        """The letters ``G, M, U, ...`` of the backward pass in its order; each has a definition."""
+        return self._pulled.cotangents
+
+    @cached_property
+    def one_form(self) -> Expression:
+        """The whole form, ``Σ C_W dW`` read under a trace."""
+        return OneForm(*(Product(c, self.model.letters[name].differential) for name, c in self.items()))
+
+    def words(self, name: str | None = None) -> Words:
+        """The summands of a coefficient in the expanded normal form; of all, each with its differential, if no name."""
+        atoms = [node for node in postorder(self.model.loss) if isinstance(node, Letter)]
+        return Words(self.one_form if name is None else self[name], atoms)
+
+    def steps(self, name: str) -> list[tuple[str, list[Stage]]]:
+        """The derivation of a coefficient: for each definition it passes through, the stages with their steps."""
+        letter = self.model.letters[name] if name in self else None
+        if letter is None:
+            self[name]
+        return [
+            (passage.of.name if passage.of else "loss", stages(passage.stages[0].before))
+            for passage in self._pulled.passages
+            if letter in passage.contributions
+        ]
+
+    def __str__(self) -> str:
+        lines = [f"{letter.name} = {letter.definition}" for letter in self.cotangents]
+        lines += [f"d {name} : {coefficient}" for name, coefficient in self.items()]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<form of {self.model.name}: {listing(self)}>"
+
+
+def derive(model: Model | Expression, wrt: Collection[str] | None = None) -> Form:
+    """The coefficient of every weight differential in ``ω = -d loss``.
+
+    Args:
+        model: a model, or a bare matrix expression `F`, whose form is ``trace(E^t dF)``.
+        wrt: the names of the weights, by default all.
+
+    Raises:
+        FormError: no weights, or an unknown name in `wrt`.
+
+    >>> from formcalc.language import parse
+    >>> letters = {"X": ("T", "d"), "W": ("d", "v"), "V": ("v", "d")}
+    >>> print(derive(parse("m(X W) V", letters), wrt=["W", "V"]))
+    d W : mm(W^t X^t, V E^t) X
+    d V : E^t m(X W)
+    """
+    if isinstance(model, Expression):
+        model = linear_model(model)
+    weights = model.weights if wrt is None else list(wrt)
+    for name in weights:
+        if name not in model.letters or model.letters[name].symbol.is_constant:
+            cure = suggestion(name, model.inputs) or f"its letters: {listing(model.inputs)}"
+            raise FormError(f"{name} is no letter of {model.name} to differentiate by; {cure}")
+    if not weights:
+        raise FormError(f"{model.name} has no weights to differentiate by")
+    return Form(model, pull_back(model, weights))

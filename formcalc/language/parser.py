@@ -1,0 +1,364 @@
+"""From text to expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from importlib.resources import files
+from typing import TypeAlias
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+
+from formcalc.algebra import (
+    PI,
+    Apply,
+    Dimension,
+    Expression,
+    Hadamard,
+    Letter,
+    Number,
+    OneForm,
+    Power,
+    Product,
+    Role,
+    Sum,
+    Symbol,
+    Trace,
+    excerpt,
+    identity,
+    ones,
+    transpose,
+)
+from formcalc.errors import ParseError, ShapeError, listing, suggestion
+from formcalc.language.names import NAME, canonical, superscript
+from formcalc.language.source import Place
+from formcalc.operators import Dialect, Differential, Operator, operator_named, operator_names
+
+#: Parentheses nested deeper than this are an accident, not mathematics.
+MAX_NESTING = 20_000
+
+#: What a letter may be declared by: its dimensions, or a letter or symbol made before.
+Declaration: TypeAlias = tuple | list | Letter | Symbol
+
+
+@lru_cache(maxsize=1)
+def _lark() -> Lark:
+    text = files("formcalc.grammar").joinpath("formcalc.lark").read_text(encoding="utf-8")
+    return Lark(text, parser="lalr", maybe_placeholders=False)
+
+
+def declare(shapes: Mapping[str, Declaration], roles: Mapping[str, Role] | None = None) -> dict[str, Letter]:
+    """Letters by canonical name, from shapes such as ``{"X_0": ("T", "d")}``; the default role is weight.
+
+    Raises:
+        ParseError: a name that no letter may have, or one that an operator has.
+        ShapeError: a shape that is not two dimensions.
+    """
+    letters: dict[str, Letter] = {}
+    roles = {canonical(name): role for name, role in (roles or {}).items()}
+    for given, declaration in shapes.items():
+        name = canonical(given)
+        if isinstance(declaration, Letter):
+            letters[name] = declaration.plain
+        elif isinstance(declaration, Symbol):
+            letters[name] = Letter(declaration)
+        else:
+            _check_name(name)
+            sizes = tuple(canonical(size) if isinstance(size, str) else size for size in declaration)
+            letters[name] = Letter(Symbol(name, sizes, roles.get(name, "weight")))
+    unknown = [name for name in roles if name not in letters]
+    if unknown:
+        raise ParseError(f"role given for {unknown[0]}, which has no shape; letters: {listing(letters)}")
+    return letters
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ParseError(f"{name!r} cannot name a letter: write a word such as X, X_0, W_Q or gamma_1")
+    if name == "trace" or operator_named(name) is not None:
+        raise ParseError(f"{name!r} cannot name a letter: it is an operator; choose another name")
+
+
+def parse(
+    text: str,
+    shapes: Mapping[str, Declaration],
+    *,
+    roles: Mapping[str, Role] | None = None,
+    dialect: Dialect = "exact",
+) -> Expression:
+    """The expression that a text in plain notation denotes.
+
+    Args:
+        text: such as ``"n_0^{-1/2} X_0 Q_0 K_0^t X_0^t"``; the grammar file shows the whole notation.
+        shapes: the letters, by name: ``{"X_0": ("T", "d"), ...}``. Dimensions are names or integers. A value may also be
+            a letter made before.
+        roles: which letters are not weights, such as ``{"X_0": "data", "C": "ones"}``.
+        dialect: how ``mm`` and ``aa`` are read; ``"manual"`` is the GPT Utility Manual's literal reading.
+
+    Raises:
+        ParseError: with line, column, the text and the likely cure.
+
+    >>> str(parse("(X Q)^t X + 2*A", {"X": ("T", "d"), "Q": ("d", "n"), "A": ("n", "d")}))
+    'Q^t X^t X + 2 A'
+    """
+    letters = declare(shapes, roles)
+    _check_parentheses(text)
+    try:
+        tree = _lark().parse(text)
+    except (UnexpectedCharacters, UnexpectedEOF, UnexpectedToken) as error:
+        raise _syntax_error(text, error) from None
+    return _Reader(text, letters, dialect).read(tree)
+
+
+def _is_square(expression: Expression) -> bool:
+    return len(expression.shape) == 2 and expression.shape[0] is expression.shape[1]
+
+
+def _check_parentheses(text: str) -> None:
+    """Find an unbalanced parenthesis before the parser does, where the message can name it."""
+    open_at: list[int] = []
+    for match in re.finditer(r"[()]", text):
+        if match.group() == "(":
+            open_at.append(match.start())
+            if len(open_at) > MAX_NESTING:
+                raise Place(text, match.start()).error(
+                    f"parentheses nested deeper than {MAX_NESTING}", "name the inner part and write it apart"
+                )
+        elif not open_at:
+            raise Place(text, match.start()).error("unbalanced parenthesis ')'", "it closes nothing: remove it, or open it")
+        else:
+            open_at.pop()
+    if open_at:
+        raise Place(text, open_at[-1]).error("unbalanced parenthesis '('", "it is never closed: add ')'")
+
+
+def _syntax_error(text: str, error: Exception) -> ParseError:
+    if not text.strip():
+        return ParseError("the text is empty: write an expression such as 'X Q K^t X^t'")
+    if isinstance(error, UnexpectedCharacters):
+        character = text[error.pos_in_stream]
+        cure = {
+            "/": "rationals are written 1/2, without spaces; there is no division of matrices",
+            "^": "write ^t for a transpose, or n^{-1/2} for a power of a dimension",
+            ".": "write .* for the Hadamard product",
+        }.get(character, "")
+        return Place(text, error.pos_in_stream).error(f"unexpected character {character!r}", cure)
+    token = getattr(error, "token", None)
+    if isinstance(error, UnexpectedToken) and token is not None and token.type != "$END":
+        place = Place(text, token.start_pos or 0, len(token))
+        return place.error(f"unexpected {str(token)!r}", "an operand is missing before it")
+    end = len(text.rstrip())
+    return Place(text, max(0, end - 1)).error("the expression ends too early", "an operand is missing after it")
+
+
+@dataclass(frozen=True)
+class _Value:
+    """What a part of the text denotes, and where it starts.
+
+    A sign before it goes to its number, if one leads it, and stays among its factors, if it is a bare product.
+    """
+
+    expression: Expression
+    start: Token
+    leads_with_number: bool = False
+    is_bare_product: bool = False
+
+
+class _Reader:
+    """Reads a syntax tree bottom-up, without recursion."""
+
+    def __init__(self, text: str, letters: dict[str, Letter], dialect: Dialect) -> None:
+        self.text = text
+        self.letters = letters
+        self.dialect: Dialect = dialect
+        self.dimensions = {
+            str(size) for letter in letters.values() for size in letter.symbol.shape if size.is_symbolic
+        } | {PI}
+
+    def read(self, tree: Tree) -> Expression:
+        values: dict[int, _Value | Token] = {}
+        rules: dict[str, Callable[[list], _Value | Token]] = {
+            "start": lambda items: items[0],
+            "sum": self.sum,
+            "hadamard": self.hadamard,
+            "product": self.product,
+            "factor": self.factor,
+            "number": self.number,
+            "name": lambda items: items[0],
+            "application": self.application,
+            "parenthesis": lambda items: _Value(items[0].expression, items[0].start),
+        }
+        for part in tree.iter_subtrees():
+            items = [values[id(child)] if isinstance(child, Tree) else child for child in part.children]
+            values[id(part)] = rules[part.data](items)
+        result = values[id(tree)]
+        assert isinstance(result, _Value)
+        return result.expression
+
+    def place(self, token: Token) -> Place:
+        return Place(self.text, token.start_pos or 0, len(token))
+
+    def build(self, kind: Callable[..., Expression], start: Token, *operands: Expression) -> Expression:
+        """Build a node; a shape error gets the place in the text."""
+        try:
+            return kind(*operands)
+        except ShapeError as error:
+            raise self.place(start).error(str(error)) from None
+
+    def sum(self, items: list) -> _Value:
+        terms: list[_Value] = []
+        sign = "+"
+        for item in items:
+            if isinstance(item, Token):
+                sign = item
+            else:
+                terms.append(item if sign == "+" else self.negative(item))
+                sign = "+"
+        if len(terms) == 1:
+            return terms[0]
+        expressions = [term.expression for term in terms]
+        if all(expression.degree == 1 and _is_square(expression) for expression in expressions):
+            return _Value(OneForm(*expressions), terms[0].start)
+        for term in terms[1:]:
+            if term.expression.shape != expressions[0].shape:
+                self.build(Sum, term.start, expressions[0], term.expression)
+        return _Value(Sum(*expressions), terms[0].start)
+
+    def negative(self, value: _Value) -> _Value:
+        # The sign belongs to a leading number, so that -1/2 A is the product of -1/2 and A.
+        factors = value.expression.children if value.is_bare_product else (value.expression,)
+        first = factors[0]
+        if value.leads_with_number and isinstance(first, Number):
+            return _Value(Product(Number(-first.value), *factors[1:]), value.start)
+        return _Value(Product(Number(-1), *factors), value.start)
+
+    def hadamard(self, items: list[_Value]) -> _Value:
+        for item in items[1:]:
+            if item.expression.shape != items[0].expression.shape or not item.expression.shape:
+                self.build(Hadamard, item.start, items[0].expression, item.expression)
+        return _Value(Hadamard(*(item.expression for item in items)), items[0].start)
+
+    def product(self, items: list[_Value]) -> _Value:
+        if len(items) == 1:
+            return items[0]
+        left: Expression | None = None
+        for item in items:
+            if item.expression.shape:
+                if left is not None and left.shape[1] is not item.expression.shape[0]:
+                    self.build(Product, item.start, left, item.expression)
+                left = item.expression
+        return _Value(
+            Product(*(item.expression for item in items)),
+            items[0].start,
+            leads_with_number=items[0].leads_with_number,
+            is_bare_product=True,
+        )
+
+    def factor(self, items: list) -> _Value:
+        value, *postfixes = items
+        if isinstance(value, Token):
+            value = self.named(value, is_raised=bool(postfixes) and superscript(postfixes[0]) != "t")
+        for postfix in postfixes:
+            value = self.raised(value, postfix)
+        return value
+
+    def raised(self, value: _Value, postfix: Token) -> _Value:
+        exponent = superscript(postfix)
+        if exponent == "t":
+            return _Value(transpose(value.expression), value.start)
+        base: Dimension | None = None
+        if isinstance(value.expression, Power) and value.expression.exponent == 1:
+            base = value.expression.base
+        elif isinstance(value.expression, Number) and value.leads_with_number and value.expression.value.denominator == 1:
+            base = Dimension(value.expression.value.numerator)
+        try:
+            power = Fraction(exponent)
+        except (ValueError, ZeroDivisionError):
+            raise self.place(postfix).error(
+                f"unreadable superscript {str(postfix)!r}", "write ^t for a transpose, or a rational such as ^{-1/2}"
+            ) from None
+        if base is None:
+            raise self.place(postfix).error(
+                f"{excerpt(value.expression)} cannot be raised to a power",
+                "only dimensions, integers and pi have powers; write a matrix power as a product, A A",
+            )
+        return _Value(Power(base, power), value.start)
+
+    def number(self, items: list[Token]) -> _Value:
+        token = items[0]
+        if token.type == "ONES":
+            return _Value(self.ones(token), token)
+        numerator, _, denominator = str(token).partition("/")
+        if denominator and not int(denominator):
+            raise self.place(token).error(f"{token} divides by zero")
+        return _Value(Number(Fraction(numerator) / int(denominator or 1)), token, leads_with_number=True)
+
+    def ones(self, token: Token) -> Letter:
+        sizes = [part.strip() for part in re.split(r"[×x]", str(token)[3:-1].replace(" x ", "×"))]
+        if len(sizes) != 2 or not all(sizes):
+            raise self.place(token).error(f"unreadable ones {str(token)!r}", "write the shape, as in 1_{T×d}")
+        return ones(*(self.size(part) for part in sizes))
+
+    def size(self, text: str) -> Dimension:
+        return Dimension(int(text) if text.isdigit() else canonical(text))
+
+    def named(self, token: Token, is_raised: bool) -> _Value:
+        name = canonical(token)
+        found = self.resolve(name)
+        if found is None and is_raised:
+            found = Power(name)  # only dimensions have powers, so n_0^{-1/2} declares n_0 by itself
+        if found is None:
+            cure = suggestion(name, [*self.letters, *self.dimensions])
+            if operator_named(name) is not None:
+                cure = f"{name} is an operator: write {name}(...)"
+            declared = f"declared letters: {listing(self.letters) or 'none'}"
+            raise self.place(token).error(f"unknown letter {str(token)!r}", cure or declared)
+        return _Value(found, token)
+
+    def resolve(self, name: str) -> Expression | None:
+        if name in self.letters:
+            return self.letters[name]
+        if name.startswith("d") and name[1:] in self.letters:
+            return self.letters[name[1:]].differential
+        if name in self.dimensions:
+            return Power(name)
+        unit = re.fullmatch(r"I_(?:\{([^{}]+)\}|([A-Za-z0-9]+))", name)
+        return identity(self.size(unit[1] or unit[2])) if unit else None
+
+    def application(self, items: list) -> _Value:
+        token, arguments = items[0], [item.expression for item in items[1:]]
+        match = re.fullmatch(r"(.*?)(\^[tT⊤]|\^\{t\}|[ᵗᵀ⊤])?", str(token))
+        assert match is not None
+        name, by_columns = canonical(match[1]), match[2] is not None
+        if name == "trace" and not by_columns:
+            if len(arguments) != 1:
+                raise self.place(token).error(f"trace takes 1 argument, not {len(arguments)}")
+            return _Value(self.build(Trace, token, arguments[0]), token)
+        letter = self.resolve(name)
+        if letter is not None and len(arguments) == 1:
+            factor = transpose(letter) if by_columns else letter
+            return _Value(self.build(Product, items[1].start, factor, arguments[0]), token)
+        operator = operator_named(name, self.dialect)
+        if operator is None:
+            cure = suggestion(name, operator_names()) or f"operators: {', '.join(operator_names())}"
+            raise self.place(token).error(f"unknown operator {match[1]!r}", cure)
+        if self.dialect == "exact" and isinstance(operator, Differential) and len(arguments) == 1:
+            raise self.place(token).error(
+                f"{name} takes 2 arguments, {name}(P, R)",
+                f"the one-argument factor {name}(S) belongs to the manual's dialect",
+            )
+        return _Value(self.apply(operator, token, arguments, by_columns), token)
+
+    def apply(
+        self, operator: Operator | Differential, token: Token, arguments: list[Expression], by_columns: bool
+    ) -> Expression:
+        return self.build(
+            lambda *operands: Apply(operator, *operands, by_columns=by_columns), token, *arguments
+        )
+
+
+__all__ = ["MAX_NESTING", "Declaration", "declare", "parse"]

@@ -1,0 +1,112 @@
+"""The numpy kernels of the operator table: values and derivatives, stable for entries of any size.
+
+Kernels that map rationals to rationals also run on object arrays of ``fractions.Fraction``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+Array = np.ndarray
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+#: The constants of the tanh-GELU, sqrt(2/pi) and the cubic coefficient.
+_GELU_SCALE = math.sqrt(2 / math.pi)
+_GELU_CUBIC = 0.044715
+
+
+def entrywise(slope: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    """The differential of an elementwise function: its derivative, times the direction entry by entry."""
+    return lambda P, R: slope(P) * R
+
+
+def relu(x: Array) -> Array:
+    return np.where(x > 0, x, x * 0)
+
+
+def step(x: Array) -> Array:
+    """1 where positive, 0 elsewhere, and 0 at 0."""
+    return np.where(x > 0, x * 0 + 1, x * 0)
+
+
+def zero(x: Array) -> Array:
+    return x * 0
+
+
+def exp(x: Array) -> Array:
+    return np.exp(x)
+
+
+def reciprocal(x: Array) -> Array:
+    return 1 / x
+
+
+def erf(x: Array) -> Array:
+    return _erf(x).astype(x.dtype)
+
+
+def erf_slope(x: Array) -> Array:
+    return x.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-x * x)
+
+
+def tanh_slope(x: Array) -> Array:
+    return 1 - np.tanh(x) ** 2
+
+
+def sigmoid(x: Array) -> Array:
+    # exp of a negative number only, so nothing overflows
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def sigmoid_slope(x: Array) -> Array:
+    return sigmoid(x) * sigmoid(-x)
+
+
+def silu(x: Array) -> Array:
+    return x * sigmoid(x)
+
+
+def silu_slope(x: Array) -> Array:
+    s = sigmoid(x)
+    return s + x * s * sigmoid(-x)
+
+
+def gelu(x: Array) -> Array:
+    return x * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) / 2
+
+
+def gelu_slope(x: Array) -> Array:
+    density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
+    return (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) / 2 + x * density
+
+
+def _gelu_tanh_inner(x: Array) -> Array:
+    return x.dtype.type(_GELU_SCALE) * (x + x.dtype.type(_GELU_CUBIC) * x**3)
+
+
+def gelu_tanh(x: Array) -> Array:
+    return x * (1 + np.tanh(_gelu_tanh_inner(x))) / 2
+
+
+def gelu_tanh_slope(x: Array) -> Array:
+    t = np.tanh(_gelu_tanh_inner(x))
+    inner_slope = x.dtype.type(_GELU_SCALE) * (1 + x.dtype.type(3 * _GELU_CUBIC) * x**2)
+    return (1 + t) / 2 + x * (1 - t**2) * inner_slope / 2
+
+
+def softmax(x: Array) -> Array:
+    """Softmax of each row, (rows, columns) -> same. The largest entry is subtracted first, so scores of 1e4 are safe."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_push(P: Array, R: Array) -> Array:
+    """A∘R - A∘((A∘R) 1 1^t) for A = softmax(P)."""
+    A = softmax(P)
+    AR = A * R
+    return AR - A * AR.sum(axis=-1, keepdims=True)

@@ -1,0 +1,262 @@
+"""The operator table. Adding an operator is adding one row here, and nothing else.
+
+In `unfolded`, ``P`` is the argument, ``R`` the direction, ``J`` the ones of P's shape and ``1_{c×c}`` the square of
+ones of P's columns, so that ``A 1_{c×c}`` puts the sum of each row of A into every place of the row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from formcalc.operators import kernels as k
+from formcalc.operators.operator import Differential, Operator, index
+
+RELU = Operator(
+    name="m",
+    spellings=("relu",),
+    acts_on="entry",
+    formula="max(0, x)",
+    differential="mm",
+    unfolded="step(P) ∘ R",
+    kernel=k.relu,
+    push=k.entrywise(k.step),
+    jax=lambda jax, x: jax.nn.relu(x),
+    torch=lambda torch, x: torch.relu(x),
+    latex=r"\mathrm{m}",
+    source="Fukushima 1969; m in the GPT Utility Manual. The derivative at 0 is 0.",
+    is_rational=True,
+    kinks=(0.0,),
+)
+
+STEP = Operator(
+    name="step",
+    spellings=("heaviside",),
+    acts_on="entry",
+    formula="1 if x > 0 else 0",
+    differential="step'",
+    unfolded="0 R",
+    kernel=k.step,
+    push=k.entrywise(k.zero),
+    jax=lambda jax, x: jax.numpy.heaviside(x, 0),
+    torch=lambda torch, x: torch.heaviside(x, torch.zeros((), dtype=x.dtype)).detach(),
+    latex=r"\operatorname{step}",
+    source="Heaviside's step, the derivative of relu.",
+    is_rational=True,
+    kinks=(0.0,),
+)
+
+SOFTMAX = Operator(
+    name="a",
+    spellings=("softmax",),
+    acts_on="row",
+    formula="exp(x_ij) / Σ_k exp(x_ik)",
+    differential="aa",
+    unfolded="a(P) ∘ R - a(P) ∘ ((a(P) ∘ R) 1_{c×c})",
+    kernel=k.softmax,
+    push=k.softmax_push,
+    jax=lambda jax, x: jax.nn.softmax(x, axis=-1),
+    torch=lambda torch, x: torch.softmax(x, dim=-1),
+    latex=r"\mathrm{a}",
+    source="Bridle 1990; a in the GPT Utility Manual.",
+)
+
+EXP = Operator(
+    name="exp",
+    spellings=(),
+    acts_on="entry",
+    formula="exp(x)",
+    differential="exp'",
+    unfolded="exp(P) ∘ R",
+    kernel=k.exp,
+    push=k.entrywise(k.exp),
+    jax=lambda jax, x: jax.numpy.exp(x),
+    torch=lambda torch, x: torch.exp(x),
+    latex=r"\exp",
+    source="The exponential, entry by entry.",
+)
+
+LOG = Operator(
+    name="log",
+    spellings=("ln",),
+    acts_on="entry",
+    formula="log(x), x > 0",
+    differential="log'",
+    unfolded="reciprocal(P) ∘ R",
+    kernel=np.log,
+    push=k.entrywise(k.reciprocal),
+    jax=lambda jax, x: jax.numpy.log(x),
+    torch=lambda torch, x: torch.log(x),
+    latex=r"\log",
+    source="The natural logarithm, entry by entry.",
+    domain="positive",
+)
+
+TANH = Operator(
+    name="tanh",
+    spellings=(),
+    acts_on="entry",
+    formula="tanh(x)",
+    differential="tanh'",
+    unfolded="(J - tanh(P) ∘ tanh(P)) ∘ R",
+    kernel=np.tanh,
+    push=k.entrywise(k.tanh_slope),
+    jax=lambda jax, x: jax.numpy.tanh(x),
+    torch=lambda torch, x: torch.tanh(x),
+    latex=r"\tanh",
+    source="The hyperbolic tangent, entry by entry.",
+)
+
+ERF = Operator(
+    name="erf",
+    spellings=(),
+    acts_on="entry",
+    formula="2 π^{-1/2} ∫_0^x exp(-t²) dt",
+    differential="erf'",
+    unfolded="(2 pi^{-1/2} exp(-(P ∘ P))) ∘ R",
+    kernel=k.erf,
+    push=k.entrywise(k.erf_slope),
+    jax=lambda jax, x: jax.lax.erf(x),
+    torch=lambda torch, x: torch.erf(x),
+    latex=r"\operatorname{erf}",
+    source="The error function, entry by entry.",
+)
+
+SIGMOID = Operator(
+    name="sigmoid",
+    spellings=("logistic",),
+    acts_on="entry",
+    formula="1 / (1 + exp(-x))",
+    differential="sigmoid'",
+    unfolded="(sigmoid(P) ∘ (J - sigmoid(P))) ∘ R",
+    kernel=k.sigmoid,
+    push=k.entrywise(k.sigmoid_slope),
+    jax=lambda jax, x: jax.nn.sigmoid(x),
+    torch=lambda torch, x: torch.sigmoid(x),
+    latex=r"\operatorname{sigmoid}",
+    source="Verhulst 1845, entry by entry.",
+)
+
+SILU = Operator(
+    name="silu",
+    spellings=("swish",),
+    acts_on="entry",
+    formula="x / (1 + exp(-x))",
+    differential="silu'",
+    unfolded="(sigmoid(P) + P ∘ sigmoid(P) ∘ (J - sigmoid(P))) ∘ R",
+    kernel=k.silu,
+    push=k.entrywise(k.silu_slope),
+    jax=lambda jax, x: jax.nn.silu(x),
+    torch=lambda torch, x: torch.nn.functional.silu(x),
+    latex=r"\operatorname{silu}",
+    source="Hendrycks and Gimpel 2016; Elfwing, Uchibe and Doya 2018.",
+)
+
+GELU = Operator(
+    name="gelu",
+    spellings=("gelu_erf",),
+    acts_on="entry",
+    formula="x (1 + erf(x / √2)) / 2",
+    differential="gelu'",
+    unfolded="(1/2 J + 1/2 erf(2^{-1/2} P) + 2^{-1/2} pi^{-1/2} (P ∘ exp(-1/2 (P ∘ P)))) ∘ R",
+    kernel=k.gelu,
+    push=k.entrywise(k.gelu_slope),
+    jax=lambda jax, x: jax.nn.gelu(x, approximate=False),
+    torch=lambda torch, x: torch.nn.functional.gelu(x),
+    latex=r"\operatorname{gelu}",
+    source="Hendrycks and Gimpel 2016, the exact form, as in BERT.",
+)
+
+GELU_TANH = Operator(
+    name="gelu_tanh",
+    spellings=("gelu_new",),
+    acts_on="entry",
+    formula="x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2",
+    differential="gelu_tanh'",
+    unfolded=(
+        "(1/2 J + 1/2 tanh(2^{1/2} pi^{-1/2} (P + 0.044715 (P ∘ P ∘ P)))"
+        " + 2^{-1/2} pi^{-1/2} (P"
+        " ∘ (J - tanh(2^{1/2} pi^{-1/2} (P + 0.044715 (P ∘ P ∘ P))) ∘ tanh(2^{1/2} pi^{-1/2} (P + 0.044715 (P ∘ P ∘ P))))"
+        " ∘ (J + 0.134145 (P ∘ P)))) ∘ R"
+    ),
+    kernel=k.gelu_tanh,
+    push=k.entrywise(k.gelu_tanh_slope),
+    jax=lambda jax, x: jax.nn.gelu(x, approximate=True),
+    torch=lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"),
+    latex=r"\operatorname{gelu}_{\tanh}",
+    source="Hendrycks and Gimpel 2016, the tanh approximation, as in GPT-2.",
+)
+
+RECIPROCAL = Operator(
+    name="reciprocal",
+    spellings=("recip",),
+    acts_on="entry",
+    formula="1 / x, x ≠ 0",
+    differential="reciprocal'",
+    unfolded="-(reciprocal(P) ∘ reciprocal(P) ∘ R)",
+    kernel=k.reciprocal,
+    push=k.entrywise(lambda x: -1 / (x * x)),
+    jax=lambda jax, x: 1 / x,
+    torch=lambda torch, x: torch.reciprocal(x),
+    latex=r"\operatorname{reciprocal}",
+    source="The reciprocal, entry by entry.",
+    is_rational=True,
+    domain="nonzero",
+)
+
+SQRT = Operator(
+    name="sqrt",
+    spellings=("√",),
+    acts_on="entry",
+    formula="√x, x > 0",
+    differential="sqrt'",
+    unfolded="(1/2 reciprocal(sqrt(P))) ∘ R",
+    kernel=np.sqrt,
+    push=k.entrywise(lambda x: x.dtype.type(0.5) / np.sqrt(x)),
+    jax=lambda jax, x: jax.numpy.sqrt(x),
+    torch=lambda torch, x: torch.sqrt(x),
+    latex=r"\operatorname{sqrt}",
+    source="The square root, entry by entry.",
+    domain="positive",
+)
+
+#: Every operator, in the order in which help texts show them.
+OPERATORS: tuple[Operator, ...] = (
+    RELU,
+    SOFTMAX,
+    STEP,
+    EXP,
+    LOG,
+    TANH,
+    SIGMOID,
+    SILU,
+    ERF,
+    GELU,
+    GELU_TANH,
+    RECIPROCAL,
+    SQRT,
+)
+
+index(OPERATORS)
+
+_SPELLED: dict[str, Operator] = {name: row for row in OPERATORS for name in (row.name, *row.spellings)}
+_DIFFERENTIALS: dict[str, Operator] = {row.differential: row for row in OPERATORS} | {
+    f"{name}'": row for name, row in _SPELLED.items()
+}
+
+
+def operator_names() -> list[str]:
+    """Every spelling that may stand before an argument list."""
+    return [*_SPELLED, *_DIFFERENTIALS]
+
+
+def operator_named(name: str, dialect: str = "exact") -> Operator | Differential | None:
+    """The operator or linear operator letter with this spelling, or None.
+
+    >>> operator_named("relu"), operator_named("mm"), operator_named("relu'")
+    (Operator('m'), Differential('m', 'exact'), Differential('m', 'exact'))
+    """
+    if name in _SPELLED:
+        return _SPELLED[name]
+    if name in _DIFFERENTIALS:
+        return Differential(_DIFFERENTIALS[name], "manual" if dialect == "manual" else "exact")
+    return None
