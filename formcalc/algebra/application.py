@@ -43,7 +43,7 @@ class Apply(Compound):
         ShapeError: shapes do not fit, or a differential stands in an argument that is not linear.
     """
 
-    __slots__ = ("operator", "by_columns")
+    __slots__ = ("by_columns", "operator")
     operator: OperatorLike
     by_columns: bool
 

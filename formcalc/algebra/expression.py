@@ -31,7 +31,7 @@ class Expression(Interned):
         children: the expressions it is built from.
     """
 
-    __slots__ = ("shape", "degree", "children")
+    __slots__ = ("children", "degree", "shape")
     shape: Shape
     degree: int
     children: tuple[Expression, ...]
@@ -78,7 +78,9 @@ class Expression(Interned):
         return (_rebuild_from_records, (_records(self),))
 
 
-def postorder(root: Expression, children: Callable[[Expression], Iterable[Expression]] | None = None) -> Iterator[Expression]:
+def postorder(
+    root: Expression, children: Callable[[Expression], Iterable[Expression]] | None = None
+) -> Iterator[Expression]:
     """Every distinct node below `root`, children before parents, without recursion.
 
     `children` chooses what counts as below (by default the operands of a node).
@@ -96,7 +98,9 @@ def postorder(root: Expression, children: Callable[[Expression], Iterable[Expres
             stack.extend((child, False) for child in reversed(tuple(below(node))) if child not in seen)
 
 
-def fold(root: Expression, visit: Callable[[Expression, tuple], Result], memo: dict[Expression, Result] | None = None) -> Result:
+def fold(
+    root: Expression, visit: Callable[[Expression, tuple], Result], memo: dict[Expression, Result] | None = None
+) -> Result:
     """Compute `visit(node, results of its children)` bottom-up, once per distinct node."""
     memo = {} if memo is None else memo
     for node in postorder(root, lambda node: () if node in memo else node.children):

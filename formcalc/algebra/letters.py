@@ -19,7 +19,7 @@ class Symbol(Interned):
     The letters ``K``, ``K^t``, ``dK`` and ``dK^t`` share one symbol.
     """
 
-    __slots__ = ("name", "shape", "role", "definition")
+    __slots__ = ("definition", "name", "role", "shape")
     name: str
     shape: Shape
     role: Role
@@ -60,7 +60,7 @@ class Letter(Expression):
     True
     """
 
-    __slots__ = ("symbol", "is_transposed")
+    __slots__ = ("is_transposed", "symbol")
     symbol: Symbol
     is_transposed: bool
 

@@ -64,12 +64,12 @@ def _shifted(term: Expression, place: tuple[int, ...], steps: list[Step] | None)
         inside = word[index]
         scalars = tuple(factor for factor in (*word[:index], *word[index + 1 :]) if not factor.shape)
         # In the manual's dialect scalars stay where they are written.
-        is_manual = isinstance(inside, Apply) and isinstance(inside.operator, Differential) and (
-            inside.operator.dialect == "manual"
+        is_manual = (
+            isinstance(inside, Apply)
+            and isinstance(inside.operator, Differential)
+            and (inside.operator.dialect == "manual")
         )
-        complement = tuple(
-            factor for factor in (*word[index + 1 :], *word[:index]) if factor.shape or is_manual
-        )
+        complement = tuple(factor for factor in (*word[index + 1 :], *word[:index]) if factor.shape or is_manual)
         outside = () if is_manual else scalars
         moved, rest = _moved(inside, complement)
         after = (*outside, moved, *rest)

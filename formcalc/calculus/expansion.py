@@ -112,7 +112,8 @@ def expand_mm(expression: Expression, steps: list[Step] | None = None) -> Expres
                 operands = tuple(_sum_of(part) for part in parts)
                 place = next(index for index, child in enumerate(node) if child.degree)
                 words = tuple(
-                    (node.rebuild((*operands[:place], Product(*word), *operands[place + 1 :])),) for word in parts[place]
+                    (node.rebuild((*operands[:place], Product(*word), *operands[place + 1 :])),)
+                    for word in parts[place]
                 )
                 if len(words) > 1:
                     recorder.note(BILINEAR, node, node.rebuild(operands), _sum_of(words))

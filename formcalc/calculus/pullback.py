@@ -52,6 +52,8 @@ def pull_back(model: Model, weights: Collection[str]) -> PullBack:
     active = _active_definitions(model, frozenset(weights))
     variables = frozenset(weights) | {letter.name for letter in active}
     names = _CotangentNames(model, active)
+    # Letters of the loss itself, such as the error, carry the form in and need no cotangent of their own.
+    seeds = {node.plain for node in postorder(model.loss) if isinstance(node, Letter)}
     contributions: dict[Letter, list[Expression]] = {}
     cotangents: list[Letter] = []
     passages: list[Passage] = []
@@ -71,10 +73,11 @@ def pull_back(model: Model, weights: Collection[str]) -> PullBack:
         if letter not in contributions:
             continue
         cotangent = total(contributions[letter])
-        if not _is_short(cotangent):
-            symbol = Symbol(names.of(letter), cotangent.shape, "defined", cotangent)
-            cotangent = Letter(symbol)
-            cotangents.append(cotangent)
+        if letter not in seeds:
+            name = names.of(letter)
+            if not _is_short(cotangent):
+                cotangent = Letter(Symbol(name, cotangent.shape, "defined", cotangent))
+                cotangents.append(cotangent)
         assert letter.definition is not None
         passage(letter, Product(cotangent, d(letter.definition, wrt=variables)))
     result = {}

@@ -36,7 +36,10 @@ class Step:
 
 DISTRIBUTE = Rule("distribute", "a product distributes over sums", "(A + B) C", "A C + B C")
 LINEAR = Rule(
-    "linear", "a linear operator letter distributes over sums in its last argument", "mm(P, A + B)", "mm(P, A) + mm(P, B)"
+    "linear",
+    "a linear operator letter distributes over sums in its last argument",
+    "mm(P, A + B)",
+    "mm(P, A) + mm(P, B)",
 )
 SCALAR_OUT = Rule("scalar out", "scalars come out of a linear operator letter", "mm(P, 2 A)", "2 mm(P, A)")
 BILINEAR = Rule(
@@ -47,7 +50,9 @@ BILINEAR = Rule(
 )
 ASSOCIATE = Rule("associate", "nested products and sums become one list", "A (B C) + (A + B)", "A B C + A + B")
 SHIFT = Rule("shift", "trace(A L(P, R) B) = trace(L^t(P^t, B A) R)", "A mm(P, C dW) B", "mm(P^t, B A) C dW")
-SHIFT_HADAMARD = Rule("shift Hadamard", "trace(A (G ∘ R) B) = trace((G^t ∘ (B A)) R)", "A (G ∘ dW) B", "(G^t ∘ (B A)) dW")
+SHIFT_HADAMARD = Rule(
+    "shift Hadamard", "trace(A (G ∘ R) B) = trace((G^t ∘ (B A)) R)", "A (G ∘ dW) B", "(G^t ∘ (B A)) dW"
+)
 ROTATE = Rule("rotate", "trace(A dW B) = trace(B A dW)", "A dW B", "B A dW")
 TRANSPOSE = Rule("transpose", "trace(A dW^t) = trace(A^t dW)", "A B dW^t", "B^t A^t dW")
 GATHER = Rule("gather", "words with the same differential are one coefficient", "A dW + B dW", "(A + B) dW")

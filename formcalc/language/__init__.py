@@ -1,6 +1,19 @@
 """The language: from text to expressions and models, and from expressions to plain text, LaTeX, HTML and SymPy."""
 
+from formcalc.language.html import html
+from formcalc.language.latex import latex
 from formcalc.language.model import Model, half_squared_error, linear_model
 from formcalc.language.parser import Declaration, declare, parse
+from formcalc.language.sympy_expressions import to_sympy
 
-__all__ = ["Declaration", "Model", "declare", "half_squared_error", "linear_model", "parse"]
+__all__ = [
+    "Declaration",
+    "Model",
+    "declare",
+    "half_squared_error",
+    "html",
+    "latex",
+    "linear_model",
+    "parse",
+    "to_sympy",
+]

@@ -115,10 +115,14 @@ def linear_model(answer: Expression, sizes: Mapping[str, int] | None = None, nam
         FormError: the expression is a scalar or a form, has no weights, or uses the letter E itself.
     """
     if len(answer.shape) != 2 or answer.degree:
-        raise FormError(f"{excerpt(answer)} is no matrix expression: a form is derived from a matrix without differentials")
+        raise FormError(
+            f"{excerpt(answer)} is no matrix expression: a form is derived from a matrix without differentials"
+        )
     used = {node.name: node.plain for node in postorder(answer, below) if isinstance(node, Letter)}
     if "E" in used:
-        raise FormError("the letter E names the error of the form trace(E^t dF): give the expression's own E another name")
+        raise FormError(
+            "the letter E names the error of the form trace(E^t dF): give the expression's own E another name"
+        )
     error = Letter(Symbol("E", answer.shape, "data"))
     declared = {name: letter for name, letter in used.items() if letter.definition is None}
     definitions = tuple(letter for letter in used.values() if letter.definition is not None)

@@ -38,3 +38,13 @@ def superscript(text: str) -> str:
     """
     inner = text.removeprefix("^").removeprefix("{").removesuffix("}").strip()
     return "t" if inner in ("t", "T", "ᵗ", "ᵀ", "⊤") else inner.translate(_SUPERSCRIPTS)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The base of a name and its subscript, without marks.
+
+    >>> split_name("X_{i+1}"), split_name("K_0"), split_name("W_O_1"), split_name("C")
+    (('X', 'i+1'), ('K', '0'), ('W', 'O,1'), ('C', ''))
+    """
+    base, _, subscript = name.partition("_")
+    return base, subscript.replace("_", ",").replace("{", "").replace("}", "")

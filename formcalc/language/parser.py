@@ -103,7 +103,7 @@ def parse(
         ParseError: with line, column, the text and the likely cure.
 
     >>> str(parse("(X Q)^t X + 2*A", {"X": ("T", "d"), "Q": ("d", "n"), "A": ("n", "d")}))
-    'Q^t X^t X + 2 A'
+    '(Q^t X^t) X + 2 A'
     """
     letters = declare(shapes, roles)
     _check_parentheses(text)
@@ -129,7 +129,9 @@ def _check_parentheses(text: str) -> None:
                     f"parentheses nested deeper than {MAX_NESTING}", "name the inner part and write it apart"
                 )
         elif not open_at:
-            raise Place(text, match.start()).error("unbalanced parenthesis ')'", "it closes nothing: remove it, or open it")
+            raise Place(text, match.start()).error(
+                "unbalanced parenthesis ')'", "it closes nothing: remove it, or open it"
+            )
         else:
             open_at.pop()
     if open_at:
@@ -273,7 +275,9 @@ class _Reader:
         base: Dimension | None = None
         if isinstance(value.expression, Power) and value.expression.exponent == 1:
             base = value.expression.base
-        elif isinstance(value.expression, Number) and value.leads_with_number and value.expression.value.denominator == 1:
+        elif (
+            isinstance(value.expression, Number) and value.leads_with_number and value.expression.value.denominator == 1
+        ):
             base = Dimension(value.expression.value.numerator)
         try:
             power = Fraction(exponent)
@@ -356,9 +360,7 @@ class _Reader:
     def apply(
         self, operator: Operator | Differential, token: Token, arguments: list[Expression], by_columns: bool
     ) -> Expression:
-        return self.build(
-            lambda *operands: Apply(operator, *operands, by_columns=by_columns), token, *arguments
-        )
+        return self.build(lambda *operands: Apply(operator, *operands, by_columns=by_columns), token, *arguments)
 
 
 __all__ = ["MAX_NESTING", "Declaration", "declare", "parse"]

@@ -1,1 +1,6 @@
+"""Numbers: the reference evaluator, random samples, and arrays from files."""
 
+from formcalc.numeric.reference import evaluate
+from formcalc.numeric.sample import sample
+
+__all__ = ["evaluate", "sample"]

@@ -38,6 +38,8 @@ class Operator:
     #: The same function in the independent engines, given the engine's module.
     jax: Callable[[Any, Any], Any]
     torch: Callable[[Any, Any], Any]
+    #: The same function in SymPy, given the module: of an entry, or of the list of a row's entries.
+    sympy: Callable[[Any, Any], Any]
     latex: str
     source: str
     #: Whether it maps rationals to rationals, so that exact arithmetic applies.
@@ -64,7 +66,9 @@ class Operator:
         if len(arguments) != 1:
             raise ShapeError(f"{self.name} takes 1 argument, not {len(arguments)}")
         if not arguments[0].shape:
-            raise ShapeError(f"{self.name}({excerpt(arguments[0])}): the argument is a scalar, {self.name} takes a matrix")
+            raise ShapeError(
+                f"{self.name}({excerpt(arguments[0])}): the argument is a scalar, {self.name} takes a matrix"
+            )
         return arguments[0].shape
 
     def __reduce__(self) -> tuple:
@@ -102,7 +106,7 @@ class Differential(Interned):
     literal one-argument factor ``aa(S)``; both are symbolic only.
     """
 
-    __slots__ = ("of", "dialect")
+    __slots__ = ("dialect", "of")
     of: Operator
     dialect: Dialect
 

@@ -22,6 +22,7 @@ RELU = Operator(
     push=k.entrywise(k.step),
     jax=lambda jax, x: jax.nn.relu(x),
     torch=lambda torch, x: torch.relu(x),
+    sympy=lambda sp, x: sp.Max(0, x),
     latex=r"\mathrm{m}",
     source="Fukushima 1969; m in the GPT Utility Manual. The derivative at 0 is 0.",
     is_rational=True,
@@ -39,6 +40,7 @@ STEP = Operator(
     push=k.entrywise(k.zero),
     jax=lambda jax, x: jax.numpy.heaviside(x, 0),
     torch=lambda torch, x: torch.heaviside(x, torch.zeros((), dtype=x.dtype)).detach(),
+    sympy=lambda sp, x: sp.Heaviside(x, 0),
     latex=r"\operatorname{step}",
     source="Heaviside's step, the derivative of relu.",
     is_rational=True,
@@ -56,6 +58,7 @@ SOFTMAX = Operator(
     push=k.softmax_push,
     jax=lambda jax, x: jax.nn.softmax(x, axis=-1),
     torch=lambda torch, x: torch.softmax(x, dim=-1),
+    sympy=lambda sp, x: [sp.exp(entry) / sum(map(sp.exp, x)) for entry in x],
     latex=r"\mathrm{a}",
     source="Bridle 1990; a in the GPT Utility Manual.",
 )
@@ -71,6 +74,7 @@ EXP = Operator(
     push=k.entrywise(k.exp),
     jax=lambda jax, x: jax.numpy.exp(x),
     torch=lambda torch, x: torch.exp(x),
+    sympy=lambda sp, x: sp.exp(x),
     latex=r"\exp",
     source="The exponential, entry by entry.",
 )
@@ -86,6 +90,7 @@ LOG = Operator(
     push=k.entrywise(k.reciprocal),
     jax=lambda jax, x: jax.numpy.log(x),
     torch=lambda torch, x: torch.log(x),
+    sympy=lambda sp, x: sp.log(x),
     latex=r"\log",
     source="The natural logarithm, entry by entry.",
     domain="positive",
@@ -102,6 +107,7 @@ TANH = Operator(
     push=k.entrywise(k.tanh_slope),
     jax=lambda jax, x: jax.numpy.tanh(x),
     torch=lambda torch, x: torch.tanh(x),
+    sympy=lambda sp, x: sp.tanh(x),
     latex=r"\tanh",
     source="The hyperbolic tangent, entry by entry.",
 )
@@ -117,6 +123,7 @@ ERF = Operator(
     push=k.entrywise(k.erf_slope),
     jax=lambda jax, x: jax.lax.erf(x),
     torch=lambda torch, x: torch.erf(x),
+    sympy=lambda sp, x: sp.erf(x),
     latex=r"\operatorname{erf}",
     source="The error function, entry by entry.",
 )
@@ -132,6 +139,7 @@ SIGMOID = Operator(
     push=k.entrywise(k.sigmoid_slope),
     jax=lambda jax, x: jax.nn.sigmoid(x),
     torch=lambda torch, x: torch.sigmoid(x),
+    sympy=lambda sp, x: 1 / (1 + sp.exp(-x)),
     latex=r"\operatorname{sigmoid}",
     source="Verhulst 1845, entry by entry.",
 )
@@ -147,6 +155,7 @@ SILU = Operator(
     push=k.entrywise(k.silu_slope),
     jax=lambda jax, x: jax.nn.silu(x),
     torch=lambda torch, x: torch.nn.functional.silu(x),
+    sympy=lambda sp, x: x / (1 + sp.exp(-x)),
     latex=r"\operatorname{silu}",
     source="Hendrycks and Gimpel 2016; Elfwing, Uchibe and Doya 2018.",
 )
@@ -162,6 +171,7 @@ GELU = Operator(
     push=k.entrywise(k.gelu_slope),
     jax=lambda jax, x: jax.nn.gelu(x, approximate=False),
     torch=lambda torch, x: torch.nn.functional.gelu(x),
+    sympy=lambda sp, x: x * (1 + sp.erf(x / sp.sqrt(2))) / 2,
     latex=r"\operatorname{gelu}",
     source="Hendrycks and Gimpel 2016, the exact form, as in BERT.",
 )
@@ -182,6 +192,7 @@ GELU_TANH = Operator(
     push=k.entrywise(k.gelu_tanh_slope),
     jax=lambda jax, x: jax.nn.gelu(x, approximate=True),
     torch=lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"),
+    sympy=lambda sp, x: x * (1 + sp.tanh(sp.sqrt(2 / sp.pi) * (x + sp.Rational(44715, 10**6) * x**3))) / 2,
     latex=r"\operatorname{gelu}_{\tanh}",
     source="Hendrycks and Gimpel 2016, the tanh approximation, as in GPT-2.",
 )
@@ -197,6 +208,7 @@ RECIPROCAL = Operator(
     push=k.entrywise(lambda x: -1 / (x * x)),
     jax=lambda jax, x: 1 / x,
     torch=lambda torch, x: torch.reciprocal(x),
+    sympy=lambda sp, x: 1 / x,
     latex=r"\operatorname{reciprocal}",
     source="The reciprocal, entry by entry.",
     is_rational=True,
@@ -214,6 +226,7 @@ SQRT = Operator(
     push=k.entrywise(lambda x: x.dtype.type(0.5) / np.sqrt(x)),
     jax=lambda jax, x: jax.numpy.sqrt(x),
     torch=lambda torch, x: torch.sqrt(x),
+    sympy=lambda sp, x: sp.sqrt(x),
     latex=r"\operatorname{sqrt}",
     source="The square root, entry by entry.",
     domain="positive",

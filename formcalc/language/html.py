@@ -1,0 +1,59 @@
+"""HTML that wraps like text: italic letters with subscripts and superscripts, no script and no style needed."""
+
+from __future__ import annotations
+
+from formcalc.algebra import Apply, Expression, Letter, Notation, Power, render
+from formcalc.language.names import GREEK, split_name
+
+_GREEK_LETTERS = {ascii_name: letter for letter, ascii_name in GREEK.items()}
+
+
+def name_html(name: str) -> str:
+    """A name with its subscript in HTML.
+
+    >>> name_html("gamma_0")
+    '<i>γ</i><sub>0</sub>'
+    """
+    base, subscript = split_name(name)
+    base = _GREEK_LETTERS.get(base, base)
+    return f"<i>{base}</i>" + (f"<sub>{subscript}</sub>" if subscript else "")
+
+
+def _letter(letter: Letter) -> str:
+    rows, columns = letter.symbol.shape
+    if letter.name.startswith("1_"):
+        shown = f"<b>1</b><sub>{rows}×{columns}</sub>"
+    else:
+        shown = name_html(letter.name)
+    return ("d" if letter.is_differential else "") + shown + ("<sup>t</sup>" if letter.is_transposed else "")
+
+
+def _power(power: Power) -> str:
+    base = name_html(str(power.base)) if power.base.is_symbolic else str(power.base)
+    return base if power.exponent == 1 else f"{base}<sup>{str(power.exponent).replace('-', '−')}</sup>"
+
+
+def _operator(node: Apply) -> str:
+    return node.operator.name.replace("'", "′") + ("<sup>t</sup>" if node.by_columns else "")
+
+
+HTML = Notation(
+    letter=_letter,
+    number=str,
+    power=_power,
+    operator=_operator,
+    trace="trace",
+    juxtapose=" ".join,
+    minus=" − ",
+    negative="−",
+)
+
+
+def html(expression: Expression) -> str:
+    """An expression as a piece of HTML.
+
+    >>> from formcalc.language import parse
+    >>> html(parse("n_0^{-1/2} X_0 Q_0^t", {"X_0": ("T", "n_0"), "Q_0": ("d", "n_0")}))
+    '<i>n</i><sub>0</sub><sup>−1/2</sup> <i>X</i><sub>0</sub> <i>Q</i><sub>0</sub><sup>t</sup>'
+    """
+    return render(expression, HTML)

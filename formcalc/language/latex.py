@@ -1,0 +1,76 @@
+"""LaTeX, for papers and notebooks."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from formcalc.algebra import Apply, Expression, Letter, Notation, Power, render
+from formcalc.language.names import GREEK, split_name
+from formcalc.operators import Differential
+
+_GREEK_NAMES = frozenset(GREEK.values())
+
+
+def name_latex(name: str) -> str:
+    """A name with its subscript in LaTeX.
+
+    >>> name_latex("gamma_0"), name_latex("X_{i+1}"), name_latex("Wq")
+    ('\\\\gamma_{0}', 'X_{i+1}', '\\\\mathrm{Wq}')
+    """
+    base, subscript = split_name(name)
+    shown = f"\\{base}" if base in _GREEK_NAMES else base if len(base) == 1 else rf"\mathrm{{{base}}}"
+    return f"{shown}_{{{subscript}}}" if subscript else shown
+
+
+def _letter(letter: Letter) -> str:
+    rows, columns = letter.symbol.shape
+    if letter.name.startswith("1_"):
+        shown = rf"\mathbf{{1}}_{{{name_latex(str(rows))} \times {name_latex(str(columns))}}}"
+    elif letter.name.startswith("I_{"):
+        shown = f"I_{{{name_latex(str(rows))}}}"
+    else:
+        shown = name_latex(letter.name)
+    return (r"\mathrm{d}" if letter.is_differential else "") + shown + ("^{t}" if letter.is_transposed else "")
+
+
+def _number(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def _power(power: Power) -> str:
+    base = name_latex(str(power.base)) if power.base.is_symbolic else str(power.base)
+    return base if power.exponent == 1 else f"{base}^{{{power.exponent}}}"
+
+
+def _operator(node: Apply) -> str:
+    operator = node.operator
+    if not isinstance(operator, Differential):
+        shown = operator.latex  # type: ignore[attr-defined]  # a row of the table
+    elif operator.name.endswith("'"):
+        shown = operator.of.latex + "'"
+    else:
+        shown = rf"\mathrm{{{operator.name}}}"
+    return shown + ("^{t}" if node.by_columns else "")
+
+
+LATEX = Notation(
+    letter=_letter,
+    number=_number,
+    power=_power,
+    operator=_operator,
+    trace=r"\operatorname{trace}",
+    juxtapose=r" \, ".join,
+    hadamard=r" \circ ",
+    left=r"\left(",
+    right=r"\right)",
+)
+
+
+def latex(expression: Expression) -> str:
+    r"""An expression in LaTeX, without dollar signs.
+
+    >>> from formcalc.language import parse
+    >>> print(latex(parse("n_0^{-1/2} X_0 Q_0", {"X_0": ("T", "d"), "Q_0": ("d", "n_0")})))
+    n_{0}^{-1/2} \, X_{0} \, Q_{0}
+    """
+    return render(expression, LATEX)

@@ -1,0 +1,127 @@
+"""Expressions as SymPy matrix expressions: symbolic, and explicit where the dimensions are numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+from sympy.matrices.expressions.hadamard import hadamard_product
+
+from formcalc.algebra import (
+    PI,
+    Apply,
+    Dimension,
+    Expression,
+    Hadamard,
+    Letter,
+    Number,
+    OneForm,
+    Power,
+    Product,
+    Sum,
+    Trace,
+    excerpt,
+    fold,
+)
+from formcalc.errors import EvaluationError
+from formcalc.operators import Differential, Operator, operator_named
+
+
+class Applied(sp.MatrixExpr):  # type: ignore[misc]  # sympy is untyped
+    """An operator of the table as a SymPy matrix: its name, whether it acts by columns, and its arguments."""
+
+    def __new__(cls, name: Any, by_columns: Any, *arguments: Any) -> Any:
+        return super().__new__(cls, sp.Symbol(str(name)), sp.true if by_columns else sp.false, *arguments)
+
+    @property
+    def shape(self) -> Any:
+        return self.args[-1].shape
+
+    def _entry(self, i: Any, j: Any, **_: Any) -> Any:
+        by_columns = self.args[1] == sp.true
+        arguments = [argument.T if by_columns else argument for argument in self.args[2:]]
+        row, place = (j, i) if by_columns else (i, j)
+        operator = operator_named(str(self.args[0]))
+        assert operator is not None
+        if isinstance(operator, Operator):
+            return _value(operator, [arguments[0][row, k] for k in _columns(arguments[0])], place)
+        # Dφ(P)[R]: every partial derivative, by SymPy, times the direction
+        at, direction = arguments
+        entries = [sp.Dummy(f"x{k}", real=True) for k in _columns(at)]
+        value = _value(operator.of, entries, place)
+        point = {entry: at[row, k] for k, entry in enumerate(entries)}
+        return sum(sp.diff(value, entry).subs(point) * direction[row, k] for k, entry in enumerate(entries))
+
+
+def _columns(matrix: Any) -> range:
+    columns = matrix.shape[1]
+    if not getattr(columns, "is_Integer", isinstance(columns, int)):
+        raise EvaluationError(f"an entry of a row operator needs a number of columns, not {columns}: give sizes")
+    return range(int(columns))
+
+
+def _value(row: Operator, entries: list[Any], place: Any) -> Any:
+    return row.sympy(sp, entries[place]) if row.is_elementwise else row.sympy(sp, entries)[place]
+
+
+def to_sympy(expression: Expression, sizes: Mapping[str, int] | None = None) -> Any:
+    """The same expression in SymPy.
+
+    Letters become matrix symbols; ``.as_explicit()`` of the result gives every entry, once all sizes are numbers.
+
+    Args:
+        expression: of the exact dialect, without differentials.
+        sizes: numbers for the names of dimensions; the others stay symbols.
+
+    Raises:
+        EvaluationError: a differential, or the manual's dialect.
+
+    >>> from formcalc.language import parse
+    >>> to_sympy(parse("n^{-1/2} X Q^t", {"X": ("T", "n"), "Q": ("d", "n")}))
+    1/sqrt(n)*X*Q.T
+    """
+
+    def size(dimension: Dimension) -> Any:
+        value = (sizes or {}).get(str(dimension), dimension.value)
+        return sp.Integer(value) if isinstance(value, int) else sp.Symbol(value, integer=True, positive=True)
+
+    def letter(node: Letter) -> Any:
+        if node.is_differential:
+            raise EvaluationError(f"{node} is a differential: SymPy gets the coefficient before it")
+        rows, columns = (size(dimension) for dimension in node.symbol.shape)
+        if node.role == "ones":
+            made = sp.OneMatrix(rows, columns)
+        elif node.role == "identity":
+            made = sp.Identity(rows)
+        else:
+            made = sp.MatrixSymbol(node.name, rows, columns)
+        return made.T if node.is_transposed else made
+
+    def visit(node: Expression, parts: tuple[Any, ...]) -> Any:
+        match node:
+            case Letter():
+                return letter(node)
+            case Number():
+                return sp.Rational(node.value.numerator, node.value.denominator)
+            case Power():
+                exponent = sp.Rational(node.exponent.numerator, node.exponent.denominator)
+                return (sp.pi if node.base.value == PI else size(node.base)) ** exponent
+            case Product():
+                return sp.MatMul(*parts) if node.shape else sp.Mul(*parts)
+            case Sum():
+                return sp.MatAdd(*parts) if node.shape else sp.Add(*parts)
+            case Hadamard():
+                return hadamard_product(*parts)
+            case Trace():
+                return sp.Trace(parts[0])
+            case Apply():
+                operator = node.operator
+                if isinstance(operator, Differential) and operator.dialect == "manual":
+                    raise EvaluationError(f"{excerpt(node)} is of the manual's dialect: derive in the exact one")
+                return Applied(operator.name, node.by_columns, *parts)
+            case OneForm():
+                raise EvaluationError("a one-form carries differentials: SymPy gets its coefficients")
+        raise TypeError(type(node).__name__)
+
+    return fold(expression, visit)

@@ -1,0 +1,109 @@
+"""Given arrays: checked against the letters they belong to, and the sizes of dimensions read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from formcalc.algebra import Letter
+from formcalc.errors import ArrayError, listing, suggestion
+
+Array = np.ndarray
+
+
+def checked_array(name: str, value: Any) -> Array:
+    """The array of a letter: two-dimensional, of real numbers, every entry finite.
+
+    Integers become float64; object arrays hold `int` or `fractions.Fraction` and stay exact.
+
+    Raises:
+        ArrayError: naming the letter, what is wrong, and the cure.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ArrayError(f"{name}: no array: {error}") from None
+    if array.ndim != 2:
+        cure = f"; reshape it with {name}.reshape(1, -1)" if array.ndim == 1 else ""
+        raise ArrayError(f"{name}: a letter is a matrix with 2 axes, this array has {array.ndim}{cure}")
+    if array.size == 0:
+        raise ArrayError(f"{name}: the array is empty, its shape is {shape_of(array)}")
+    if array.dtype == object:
+        return _exact(name, array)
+    if array.dtype.kind in "iub":
+        array = array.astype(np.float64)
+    if array.dtype.kind != "f":
+        raise ArrayError(f"{name}: entries are {array.dtype}, not real numbers; convert the array to float64")
+    if array.dtype == np.float16:
+        raise ArrayError(f"{name}: float16 is too coarse for a reference; convert the array to float32 or float64")
+    bad = np.argwhere(~np.isfinite(array))
+    if bad.size:
+        row, column = bad[0]
+        raise ArrayError(f"{name}: entry [{row}, {column}] is {array[row, column]}; every entry must be finite")
+    return array
+
+
+def _exact(name: str, array: Array) -> Array:
+    for place, entry in np.ndenumerate(array):
+        if isinstance(entry, bool) or not isinstance(entry, (int, Fraction)):
+            raise ArrayError(f"{name}: entry {list(place)} is {entry!r}; exact arrays hold int or Fraction")
+    return array
+
+
+def shape_of(array: Array) -> str:
+    """A numeric shape as people write it: ``4×8``."""
+    return "×".join(map(str, array.shape))
+
+
+def bind(
+    letters: Iterable[Letter], arrays: Mapping[str, Any], sizes: Mapping[str, int] | None = None
+) -> tuple[dict[str, Array], dict[str, int]]:
+    """Match arrays with letters: the checked arrays by name, and the sizes of all symbolic dimensions they fix.
+
+    Args:
+        letters: those that need numbers; ones and identities may be given and are then checked.
+        arrays: by name; those of other letters are ignored.
+        sizes: sizes of dimensions, for those that no array shows.
+
+    Raises:
+        ArrayError: missing or ill-shaped arrays, or two arrays that disagree on a dimension.
+    """
+    known = {letter.name: letter.plain for letter in letters}
+    missing = [n for n, x in known.items() if n not in arrays and not x.symbol.is_constant and x.definition is None]
+    if missing:
+        close = [suggestion(name, set(arrays) - set(known)) for name in missing[:1]]
+        cure = f"; {close[0]}" if close[0] else f"; given: {listing(arrays)}" if arrays else ""
+        raise ArrayError(f"no array for {listing(missing)}{cure}")
+    bound: dict[str, Array] = {}
+    found: dict[str, tuple[int, str]] = {}
+    for name, letter in known.items():
+        if name not in arrays:
+            continue
+        array = bound[name] = checked_array(name, arrays[name])
+        for axis, (dimension, size) in enumerate(zip(letter.shape, array.shape, strict=True)):
+            noun = ("rows", "columns")[axis]
+            if not dimension.is_symbolic:
+                if dimension.value != size:
+                    raise ArrayError(
+                        f"{name}: the array is {shape_of(array)}, it should have {dimension} {noun} "
+                        f"({letter.shape[0]}×{letter.shape[1]})"
+                    )
+                continue
+            key = str(dimension)
+            expected, witness = found.setdefault(key, (size, f"{name} has {size} {noun}"))
+            if expected != size:
+                raise ArrayError(f"{name}: the array is {shape_of(array)}, but {key} = {expected}, since {witness}")
+    known_sizes = {**(sizes or {}), **{key: size for key, (size, _) in found.items()}}
+    _check_constants(known, bound)
+    return bound, known_sizes
+
+
+def _check_constants(known: Mapping[str, Letter], bound: dict[str, Array]) -> None:
+    for name, array in bound.items():
+        role = known[name].role
+        expected = np.ones(array.shape) if role == "ones" else np.eye(*array.shape) if role == "identity" else None
+        if expected is not None and not (array == expected).all():
+            raise ArrayError(f"{name}: this letter is {role}; leave its array out, or give exactly that")

@@ -1,0 +1,116 @@
+"""The reference engines: numpy in float64 or float32, and exact rationals."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from formcalc.algebra import Apply, Expression, Letter, Number, Power, excerpt
+from formcalc.errors import EvaluationError
+from formcalc.operators import Differential
+
+
+def refuse_literal(node: Apply) -> None:
+    """The manual's dialect is symbolic only; say why."""
+    operator = node.operator
+    if isinstance(operator, Differential) and operator.dialect == "manual":
+        raise EvaluationError(
+            f"{excerpt(node)} has no number: the literal reading writes the differential of softmax as a left factor, but "
+            "it is a four-tensor that acts on the square differential after it, and cycle tears that operand apart. "
+            "Derive in the exact dialect, where it is a linear operator letter aa(S, R)."
+        )
+
+
+class NumpyEngine:
+    """Floating point, with every intermediate checked to be finite."""
+
+    def __init__(self, dtype: Any = np.float64) -> None:
+        self.dtype = np.dtype(dtype)
+
+    def ones(self, rows: int, columns: int) -> Any:
+        return np.ones((rows, columns), self.dtype)
+
+    def identity(self, size: int) -> Any:
+        return np.eye(size, dtype=self.dtype)
+
+    def number(self, number: Number) -> Any:
+        return self.dtype.type(float(number.value))
+
+    def power(self, base: int | None, power: Power) -> Any:
+        return self.dtype.type((math.pi if base is None else base) ** float(power.exponent))
+
+    def apply(self, node: Apply, arguments: list[Any]) -> Any:
+        refuse_literal(node)
+        operator = node.operator
+        # Out-of-domain arguments give nan, which `check` reports with the node at fault.
+        with np.errstate(all="ignore"):
+            if isinstance(operator, Differential):
+                return operator.of.push(*arguments)
+            return operator.kernel(*arguments)  # type: ignore[attr-defined]  # a row of the table
+
+    def trace(self, matrix: Any) -> Any:
+        return np.trace(matrix)
+
+    def check(self, node: Expression, value: Any) -> None:
+        if isinstance(node, Letter) or np.isfinite(value).all():
+            return
+        cause = "overflows" if not isinstance(node, Apply) else f"is not finite where {node.operator.name} is undefined"
+        raise EvaluationError(f"{excerpt(node)} {cause}: some entries are nan or infinite; rescale its letters")
+
+
+class ExactEngine:
+    """Rationals without rounding, for expressions without transcendental functions. Arrays hold `Fraction` objects."""
+
+    def ones(self, rows: int, columns: int) -> Any:
+        return np.full((rows, columns), Fraction(1), dtype=object)
+
+    def identity(self, size: int) -> Any:
+        return np.array([[Fraction(int(i == j)) for j in range(size)] for i in range(size)], dtype=object)
+
+    def number(self, number: Number) -> Any:
+        return number.value
+
+    def power(self, base: int | None, power: Power) -> Any:
+        root = None if base is None else exact_root(base, power.exponent.denominator)
+        if root is None:
+            shown = power if base is None else f"{power} with {power.base} = {base}"
+            raise EvaluationError(
+                f"{shown} is irrational: exact arithmetic needs a perfect power, such as 4 under a root"
+            )
+        return Fraction(root) ** power.exponent.numerator
+
+    def apply(self, node: Apply, arguments: list[Any]) -> Any:
+        refuse_literal(node)
+        operator = node.operator
+        row = operator.of if isinstance(operator, Differential) else operator
+        if not row.is_rational:  # type: ignore[attr-defined]  # a row of the table
+            raise EvaluationError(
+                f"{operator.name} is transcendental and has no exact value: use float64, or an expression without it"
+            )
+        if row.domain == "nonzero" and (arguments[0] == 0).any():  # type: ignore[attr-defined]
+            raise EvaluationError(f"{excerpt(node)} divides by zero")
+        return operator.of.push(*arguments) if isinstance(operator, Differential) else row.kernel(*arguments)  # type: ignore[attr-defined]
+
+    def trace(self, matrix: Any) -> Any:
+        return sum(matrix.diagonal().tolist(), Fraction(0))
+
+    def check(self, node: Expression, value: Any) -> None:
+        """Rationals are always finite."""
+
+
+def exact_root(base: int, degree: int) -> int | None:
+    """The integer root of a perfect power, or None.
+
+    >>> exact_root(16, 2), exact_root(15, 2), exact_root(27, 3)
+    (4, None, 3)
+    """
+    guess = round(base ** (1 / degree))
+    return next((root for root in (guess - 1, guess, guess + 1) if root > 0 and root**degree == base), None)
+
+
+def fractions(array: np.ndarray) -> np.ndarray:
+    """An array as exact rationals; floating point numbers are dyadic rationals and convert exactly."""
+    return np.array([[Fraction(entry) for entry in row] for row in array.tolist()], dtype=object)

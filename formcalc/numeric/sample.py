@@ -1,0 +1,82 @@
+"""Random arrays for the letters of a model: well scaled, and away from the kinks of its operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from formcalc.algebra import Apply, Letter, postorder
+from formcalc.errors import EvaluationError
+from formcalc.language import Model
+from formcalc.language.model import below
+from formcalc.numeric.reference import evaluation
+from formcalc.operators import Operator
+
+_ATTEMPTS = 200
+
+
+def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """Random float64 arrays for every letter, drawn so that no entry lies on a kink of relu.
+
+    Matrices have normal entries of variance 1 over their rows, so that products keep their scale; data have variance 1,
+    row vectors (biases) 1/4. Letters that log, sqrt or reciprocal act on directly are positive.
+
+    Args:
+        model: every dimension must have a size.
+        seed: equal seeds give equal arrays.
+        given: arrays to keep as they are.
+
+    Returns:
+        An array for every declared letter, ones included.
+
+    Raises:
+        EvaluationError: no draw was away from the kinks.
+    """
+    generator = np.random.default_rng(seed)
+    kept = dict(given or {})
+    for _ in range(_ATTEMPTS):
+        arrays = {name: kept.get(name, _draw(model, letter, generator)) for name, letter in model.letters.items()}
+        if _is_away_from_kinks(model, arrays):
+            return arrays
+    raise EvaluationError(
+        f"{model.name}: {_ATTEMPTS} draws all lay on a kink of an operator; "
+        "check the given arrays: an argument of relu that is exactly 0 has no derivative"
+    )
+
+
+def _draw(model: Model, letter: Letter, generator: np.random.Generator) -> np.ndarray:
+    rows, columns = model.shape_of(letter)
+    if letter.role == "ones":
+        return np.ones((rows, columns))
+    if letter.role == "identity":
+        return np.eye(rows)
+    scale = 1.0 if letter.role == "data" else 0.5 if rows == 1 else rows**-0.5
+    array = generator.normal(size=(rows, columns)) * scale
+    return np.abs(array) + 0.5 if letter.name in _restricted(model) else array
+
+
+def _restricted(model: Model) -> set[str]:
+    """The letters that an operator with a restricted domain acts on directly."""
+    return {
+        node[0].name
+        for node in postorder(model.loss, below)
+        if isinstance(node, Apply) and isinstance(node.operator, Operator) and node.operator.domain != "real"
+        if isinstance(node[0], Letter)
+    }
+
+
+def _is_away_from_kinks(model: Model, arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether every argument keeps a distance from the kinks that a draw of its size can be expected to keep."""
+    kinked = [
+        node
+        for node in postorder(model.loss, below)
+        if isinstance(node, Apply) and isinstance(node.operator, Operator) and node.operator.kinks
+    ]
+    if not kinked:
+        return True
+    run = evaluation([node[0] for node in kinked], arrays, model.sizes)
+    values = [(node.operator.kinks, run.of(node[0])) for node in kinked]  # type: ignore[attr-defined]
+    entries = sum(value.size for _, value in values)
+    margin = min(1e-2, 0.2 / entries)
+    return all(np.abs(value - kink).min() > margin for kinks, value in values for kink in kinks)

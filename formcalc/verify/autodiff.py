@@ -1,0 +1,139 @@
+"""The oracles jax and torch: their own operators, differentiated by their own reverse mode, in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from formcalc.algebra import Apply, Expression, Number, Power
+from formcalc.errors import MissingEngine
+from formcalc.language import Model
+from formcalc.numeric.engine import Evaluation
+from formcalc.numeric.reference import evaluation
+from formcalc.operators import Differential, Operator
+
+
+def _missing(name: str) -> MissingEngine:
+    return MissingEngine(f"the oracle {name} is not installed, so nothing was verified: pip install 'formcalc[{name}]'")
+
+
+class _AutodiffEngine:
+    """What the two engines have in common: scalars are Python floats, and nothing is checked on the way."""
+
+    def number(self, number: Number) -> float:
+        return float(number.value)
+
+    def power(self, base: int | None, power: Power) -> float:
+        return float((math.pi if base is None else base) ** float(power.exponent))
+
+    def trace(self, matrix: Any) -> Any:
+        return matrix.trace()
+
+    def check(self, node: Expression, value: Any) -> None:
+        """The comparison of coefficients fails on its own where something is not finite."""
+
+
+class JaxEngine(_AutodiffEngine):
+    """Evaluates with jax's own functions; differentials by jax's forward mode."""
+
+    def __init__(self, jax: Any) -> None:
+        self.jax = jax
+
+    def ones(self, rows: int, columns: int) -> Any:
+        return self.jax.numpy.ones((rows, columns))
+
+    def identity(self, size: int) -> Any:
+        return self.jax.numpy.eye(size)
+
+    def apply(self, node: Apply, arguments: list[Any]) -> Any:
+        operator = node.operator
+        if isinstance(operator, Operator):
+            return operator.jax(self.jax, arguments[0])
+        assert isinstance(operator, Differential)
+        at, direction = arguments
+        return self.jax.jvp(lambda x: operator.of.jax(self.jax, x), (at,), (direction,))[1]
+
+
+class TorchEngine(_AutodiffEngine):
+    """Evaluates with torch's own functions; differentials by torch's forward mode."""
+
+    def __init__(self, torch: Any) -> None:
+        self.torch = torch
+
+    def ones(self, rows: int, columns: int) -> Any:
+        return self.torch.ones((rows, columns), dtype=self.torch.float64)
+
+    def identity(self, size: int) -> Any:
+        return self.torch.eye(size, dtype=self.torch.float64)
+
+    def apply(self, node: Apply, arguments: list[Any]) -> Any:
+        operator = node.operator
+        if isinstance(operator, Operator):
+            return operator.torch(self.torch, arguments[0])
+        assert isinstance(operator, Differential)
+        at, direction = arguments
+        return self.torch.func.jvp(lambda x: operator.of.torch(self.torch, x), (at,), (direction,))[1]
+
+
+def _inputs(model: Model, arrays: Mapping[str, np.ndarray]) -> Evaluation:
+    return evaluation([model.loss], arrays, model.sizes, np.float64)
+
+
+def jax_gradients(
+    model: Model,
+    weights: list[str],
+    arrays: Mapping[str, np.ndarray],
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """``jax.grad`` of the loss, in float64.
+
+    Raises:
+        MissingEngine: jax is not installed.
+    """
+    try:
+        import jax
+    except ImportError:
+        raise _missing("jax") from None
+    prepared = _inputs(model, arrays)
+    used = [name for name in weights if name in prepared.arrays]
+
+    def loss(varied: dict[str, Any]) -> Any:
+        rest = {name: jax.numpy.asarray(array) for name, array in prepared.arrays.items() if name not in varied}
+        return Evaluation(JaxEngine(jax), {**rest, **varied}, prepared.sizes).of(model.loss)
+
+    with jax.enable_x64(True):
+        found = jax.grad(loss)({name: jax.numpy.asarray(prepared.arrays[name]) for name in used})
+        result = {name: np.asarray(value) for name, value in found.items()}
+    return {name: result.get(name, np.zeros(arrays[name].shape)) for name in weights}
+
+
+def torch_gradients(
+    model: Model,
+    weights: list[str],
+    arrays: Mapping[str, np.ndarray],
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """``backward()`` of the loss in torch, in float64 on the CPU.
+
+    Raises:
+        MissingEngine: torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise _missing("torch") from None
+    prepared = _inputs(model, arrays)
+    tensors = {name: torch.tensor(array, dtype=torch.float64) for name, array in prepared.arrays.items()}
+    for name in weights:
+        if name in tensors:
+            tensors[name].requires_grad_(True)
+    loss = Evaluation(TorchEngine(torch), tensors, prepared.sizes).of(model.loss)
+    loss.backward()
+    result = {}
+    for name in weights:
+        gradient = tensors[name].grad if name in tensors else None
+        result[name] = np.zeros(arrays[name].shape) if gradient is None else gradient.numpy()
+    return result

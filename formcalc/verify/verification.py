@@ -1,0 +1,80 @@
+"""Hold the coefficients of a form against an independent gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from formcalc.calculus import Form
+from formcalc.errors import FormcalcError, suggestion
+from formcalc.language import Model
+from formcalc.numeric import evaluate, sample
+from formcalc.verify import autodiff, exact, finite_difference
+from formcalc.verify.report import Report, compare
+
+Gradients = Callable[..., dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """An independent source of gradients, the tolerance that agreement with it means, and how it works."""
+
+    gradients: Gradients
+    tolerance: float
+    note: str
+
+
+ORACLES: dict[str, Oracle] = {
+    "finite-difference": Oracle(finite_difference.gradients, 1e-6, "central differences of the loss in every entry"),
+    "jax": Oracle(autodiff.jax_gradients, 1e-9, "jax.grad in float64"),
+    "torch": Oracle(autodiff.torch_gradients, 1e-9, "torch autograd in float64"),
+    "exact": Oracle(exact.gradients, 0.0, "dual numbers over the rationals"),
+}
+
+
+def verify(
+    form: Form,
+    arrays: Mapping[str, Any] | None = None,
+    oracle: str = "finite-difference",
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Compare every coefficient of a form with the gradient that an oracle computes.
+
+    The relative error of a weight is ``max|C - C_ref|`` over the larger of ``max|C_ref|`` and 1e-6 times the largest
+    entry of all coefficients.
+
+    Args:
+        form: as derived.
+        arrays: the point at which to compare; by default a random sample, away from kinks.
+        oracle: ``finite-difference`` (tolerance 1e-6), ``jax`` or ``torch`` (1e-9, in float64), ``exact`` (rationals, no
+            tolerance; for models without transcendental functions).
+        seed: of the sample.
+        progress: called with the entries done and all entries, by the oracles that go entry by entry.
+
+    Raises:
+        FormcalcError: an unknown oracle.
+        MissingEngine: the oracle is not installed; nothing was verified.
+        EvaluationError: a loss that the oracle cannot evaluate.
+    """
+    if oracle not in ORACLES:
+        cure = suggestion(oracle, ORACLES) or f"oracles: {', '.join(ORACLES)}"
+        raise FormcalcError(f"unknown oracle {oracle!r}; {cure}")
+    chosen = ORACLES[oracle]
+    point = dict(arrays) if arrays is not None else _point(form.model, seed, oracle)
+    dtype = object if oracle == "exact" else np.float64
+    coefficients = evaluate(form, point, dtype=dtype)
+    weights = list(form)
+    gradients = chosen.gradients(form.model, weights, {n: np.asarray(a) for n, a in point.items()}, progress)
+    reference = {name: -gradients[name].T for name in weights}
+    return Report(oracle, compare(coefficients, reference), chosen.tolerance, chosen.note)
+
+
+def _point(model: Model, seed: int, oracle: str) -> dict[str, np.ndarray]:
+    point = sample(model, seed)
+    if oracle != "exact":
+        return point
+    return {name: exact.rounded(array) for name, array in point.items()}
