@@ -82,6 +82,7 @@ def _shifted(term: Expression, place: tuple[int, ...], steps: list[Step] | None)
 def _moved(inside: Expression, complement: Word) -> tuple[Expression, Word]:
     """The operator on the complementary part of the word, and the factors it set free."""
     other = Product(*complement) if any(f.shape for f in complement) else identity(inside.shape[0])
+    moved: Expression
     if isinstance(inside, Apply):
         operator = inside.operator
         assert isinstance(operator, Differential)
@@ -207,7 +208,8 @@ def under_trace(expression: Expression) -> Expression:
     for term in terms(expression):
         word = factors(term)
         index = _differential_index(word)
-        if index is None or not isinstance(word[index], Trace):
+        inside = None if index is None else word[index]
+        if index is None or not isinstance(inside, Trace):
             raise FormError(f"{excerpt(term)} is no trace of a one-form: write the loss with trace(...)")
-        words.append(Product(*word[:index], *word[index + 1 :], word[index][0]))  # type: ignore[index]  # a Trace
+        words.append(Product(*word[:index], *word[index + 1 :], inside[0]))
     return OneForm(*words)

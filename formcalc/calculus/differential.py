@@ -20,7 +20,7 @@ from formcalc.algebra import (
     transpose,
 )
 from formcalc.errors import FormError
-from formcalc.language import parse
+from formcalc.language import Declaration, parse
 from formcalc.operators import Dialect, Differential, Operator
 
 
@@ -54,7 +54,7 @@ def unfold(node: Apply) -> Expression:
 
 
 def _template(row: Operator, rows: Dimension, columns: Dimension) -> Expression:
-    letters = {"P": (rows, columns), "R": (rows, columns), "J": ones(rows, columns)}
+    letters: dict[str, Declaration] = {"P": (rows, columns), "R": (rows, columns), "J": ones(rows, columns)}
     text = row.unfolded.replace("{c×c}", f"{{{columns}×{columns}}}")
     return parse(text, letters)
 
@@ -115,10 +115,10 @@ class _Differentiator:
             case Trace():
                 inner = self.memo[node[0]]
                 return None if inner is None else Trace(inner)
-            case Apply(operator=Operator()):
-                return self.chain_rule(node)
-            case Apply():
-                return self.linear_letter(node)
+            case Apply(operator=Operator() as operator):
+                return self.chain_rule(node, operator)
+            case Apply(operator=Differential() as operator):
+                return self.linear_letter(node, operator)
         return None
 
     def letter(self, node: Letter) -> Expression | None:
@@ -138,8 +138,8 @@ class _Differentiator:
         ]
         return Sum(*terms) if terms else None
 
-    def chain_rule(self, node: Apply) -> Expression | None:
-        at, operator = node[0], node.operator
+    def chain_rule(self, node: Apply, operator: Operator) -> Expression | None:
+        at = node[0]
         inner = self.memo[at]
         if inner is None or operator.is_locally_constant:
             return None
@@ -150,10 +150,10 @@ class _Differentiator:
             raise FormError(f"{node}: the manual's dialect does not differentiate a softmax by columns")
         return Product(Apply(linear, at), inner)
 
-    def linear_letter(self, node: Apply) -> Expression | None:
+    def linear_letter(self, node: Apply, operator: Differential) -> Expression | None:
         at = node[0]
         if self.memo[at] is not None:
-            if node.operator.dialect == "manual":
+            if operator.dialect == "manual":
                 raise FormError(f"{node} is of the manual's dialect, which has first differentials only: use exact")
             return self.memo[unfold(node)]
         inner = self.memo[node.direction] if node.is_linear else None

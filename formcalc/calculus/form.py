@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from formcalc.algebra import Expression, Letter, OneForm, Product, Symbol, postorder
 from formcalc.calculus.differential import d
-from formcalc.calculus.pipeline import Stage, stages
-from formcalc.calculus.pullback import PullBack, pull_back
+from formcalc.calculus.pipeline import stages
+from formcalc.calculus.pullback import Passage, PullBack, pull_back
 from formcalc.calculus.words import Words
 from formcalc.errors import FormError, listing, suggestion
 from formcalc.language import Model, linear_model
+from formcalc.language.html import equations_html
 from formcalc.operators import Dialect
 
 
@@ -36,9 +38,9 @@ def form(expression: Expression, wrt: Collection[str] | None = None, dialect: Di
 
 
 class Form(Mapping[str, Expression]):
-    """The one-form ``ω = -d loss = Σ trace(C_W dW)``: a mapping from the name of each weight to its coefficient ``C_W``.
+    """The one-form ``ω = -d loss = Σ trace(C_W dW)``: a mapping from each weight's name to its coefficient ``C_W``.
 
-    ``C_W`` has the shape of ``W^t``, and ``C_W^t`` is the velocity of `W` under gradient descent in the Euclidean metric.
+    ``C_W`` has the shape of ``W^t``; ``C_W^t`` is the velocity of `W` under gradient descent in the Euclidean metric.
     Coefficients are shared: they use the model's definitions and the cotangents, which are letters with definitions.
     """
 
@@ -77,21 +79,39 @@ class Form(Mapping[str, Expression]):
         atoms = [node for node in postorder(self.model.loss) if isinstance(node, Letter)]
         return Words(self.one_form if name is None else self[name], atoms)
 
-    def steps(self, name: str) -> list[tuple[str, list[Stage]]]:
-        """The derivation of a coefficient: for each definition it passes through, the stages with their steps."""
-        letter = self.model.letters[name] if name in self else None
-        if letter is None:
-            self[name]
-        return [
-            (passage.of.name if passage.of else "loss", stages(passage.stages[0].before))
-            for passage in self._pulled.passages
-            if letter in passage.contributions
-        ]
+    def steps(self, name: str) -> list[Passage]:
+        """The derivation of a coefficient, from the loss to the weight, with every use of a rule.
+
+        Each passage goes through one definition: its one-form, the stages of the pipeline, and what it contributes.
+
+        >>> from formcalc.language import parse
+        >>> letters = {"X": ("T", "d"), "W": ("d", "v")}
+        >>> [passage] = derive(parse("m(X W)", letters), wrt=["W"]).steps("W")
+        >>> print(passage.stages[3].steps[0])
+        shift at 0:  E^t mm(X W, X dW)  ->  mm(W^t X^t, E^t) X dW
+        """
+        self[name]  # an unknown name is an error
+        needed = {self.model.letters[name]}
+        chosen = []
+        for passage in reversed(self._pulled.passages):
+            if needed & passage.contributions.keys():
+                chosen.append(replace(passage, stages=tuple(stages(passage.stages[0].before))))
+                needed |= {passage.of} if passage.of is not None else set()
+        return chosen[::-1]
+
+    def _equations(self) -> list[tuple[Expression, Expression]]:
+        weights = self.model.letters
+        return [(weights[name].differential, coefficient) for name, coefficient in self.items()]
+
+    def _definitions(self) -> list[tuple[Expression, Expression]]:
+        return [(letter, letter.definition) for letter in self.cotangents if letter.definition is not None]
 
     def __str__(self) -> str:
-        lines = [f"{letter.name} = {letter.definition}" for letter in self.cotangents]
-        lines += [f"d {name} : {coefficient}" for name, coefficient in self.items()]
-        return "\n".join(lines)
+        lines = [f"{letter} = {definition}" for letter, definition in self._definitions()]
+        return "\n".join([*lines, *(f"{letter} : {coefficient}" for letter, coefficient in self._equations())])
+
+    def _repr_html_(self) -> str:
+        return equations_html(self._definitions()) + equations_html(self._equations(), ":")
 
     def __repr__(self) -> str:
         return f"<form of {self.model.name}: {listing(self)}>"
@@ -110,8 +130,8 @@ def derive(model: Model | Expression, wrt: Collection[str] | None = None) -> For
     >>> from formcalc.language import parse
     >>> letters = {"X": ("T", "d"), "W": ("d", "v"), "V": ("v", "d")}
     >>> print(derive(parse("m(X W) V", letters), wrt=["W", "V"]))
-    d W : mm(W^t X^t, V E^t) X
-    d V : E^t m(X W)
+    dW : mm(W^t X^t, V E^t) X
+    dV : E^t m(X W)
     """
     if isinstance(model, Expression):
         model = linear_model(model)

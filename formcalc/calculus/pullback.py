@@ -1,8 +1,8 @@
 """The pull-back of a loss to its weights, definition by definition: the shared normal form.
 
-Every definition ``X = f(...)`` of the model is differentiated once, with the other definitions as letters; the pipeline
-turns ``trace(G dX)`` into contributions to the cotangents of what `X` uses. So each intermediate is written once, and the
-size of the result is linear in the size of the model.
+Every definition ``X = f(...)`` of the model is differentiated once, with the other definitions as letters; the
+pipeline turns ``trace(G dX)`` into contributions to the cotangents of what `X` uses. So each intermediate is written
+once, and the size of the result is linear in the size of the model.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from formcalc.algebra import Expression, Letter, Number, Product, Symbol, ones, postorder
+from formcalc.algebra import Expression, Letter, Number, OneForm, Product, Symbol, ones, postorder
 from formcalc.calculus.cyclic import coefficients, total, under_trace
 from formcalc.calculus.differential import d
-from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten
+from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten, terms
 from formcalc.calculus.pipeline import Stage, stages
 from formcalc.language import Model
 from formcalc.language.model import below
@@ -25,11 +25,16 @@ _COTANGENT_NAMES = ("G", "M", "U", "H", "N", "R", "P", "J", "B", "D")
 
 @dataclass(frozen=True)
 class Passage:
-    """The derivation at one definition: the one-form ``trace(G dX)``, the stages, and the coefficients it contributes."""
+    """The derivation at one definition: the one-form ``trace(G dX)``, the stages, and what coefficients it adds to."""
 
     of: Letter | None
     stages: tuple[Stage, ...]
     contributions: dict[Letter, Expression]
+
+    @property
+    def name(self) -> str:
+        """The definition that is passed through; ``loss`` for the first."""
+        return "loss" if self.of is None else self.of.name
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def pull_back(model: Model, weights: Collection[str]) -> PullBack:
     """Pull ``ω = -d loss`` back to the weights."""
     active = _active_definitions(model, frozenset(weights))
     variables = frozenset(weights) | {letter.name for letter in active}
-    names = _CotangentNames(model, active)
+    names = _CotangentNames(model)
     # Letters of the loss itself, such as the error, carry the form in and need no cotangent of their own.
     seeds = {node.plain for node in postorder(model.loss) if isinstance(node, Letter)}
     contributions: dict[Letter, list[Expression]] = {}
@@ -68,7 +73,8 @@ def pull_back(model: Model, weights: Collection[str]) -> PullBack:
     if variables:
         one_form = Product(Number(-1), d(model.loss, wrt=variables))
         if not _is_zero(one_form):
-            passage(None, under_trace(flatten(expand_mm(expand_all(one_form)))))
+            words = terms(under_trace(flatten(expand_mm(expand_all(one_form)))))
+            passage(None, OneForm(*(total([word]) for word in words)))
     for letter in reversed(active):
         if letter not in contributions:
             continue
@@ -114,7 +120,7 @@ def _is_short(cotangent: Expression) -> bool:
 class _CotangentNames:
     """Names that never collide with the model's own: ``G_1`` for ``X_1``, ``M_0`` for ``Z_0``, ``U_0`` for ``S_0``."""
 
-    def __init__(self, model: Model, active: list[Letter]) -> None:
+    def __init__(self, model: Model) -> None:
         taken = {_base(name) for name in (*model.letters, *(x.name for x in model.definitions), *model.dimensions)}
         self.free = [name for name in _COTANGENT_NAMES if name not in taken and f"d{name}" not in taken]
         self.taken = taken

@@ -42,8 +42,7 @@ class Words:
         """The parts of a node that expand."""
         match node:
             case Letter():
-                is_atom = node.plain in self._atoms or node.definition is None
-                return () if is_atom else (node.definition,)  # type: ignore[return-value]  # not None here
+                return () if node.definition is None or node.plain in self._atoms else (node.definition,)
             case Apply():
                 return (node.direction,) if node.is_linear else ()
             case Hadamard():

@@ -77,7 +77,8 @@ class Evaluation:
     def _value(self, node: Expression) -> Any:
         if node.degree or isinstance(node, OneForm):
             raise EvaluationError(
-                f"{excerpt(node)} carries a differential and has no number: evaluate a coefficient, the factor before it"
+                f"{excerpt(node)} carries a differential and has no number: "
+                "evaluate a coefficient, the factor before it"
             )
         parts = [self.values[child] for child in node.children]
         match node:

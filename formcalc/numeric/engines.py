@@ -10,7 +10,7 @@ import numpy as np
 
 from formcalc.algebra import Apply, Expression, Letter, Number, Power, excerpt
 from formcalc.errors import EvaluationError
-from formcalc.operators import Differential
+from formcalc.operators import Differential, Operator
 
 
 def refuse_literal(node: Apply) -> None:
@@ -18,9 +18,9 @@ def refuse_literal(node: Apply) -> None:
     operator = node.operator
     if isinstance(operator, Differential) and operator.dialect == "manual":
         raise EvaluationError(
-            f"{excerpt(node)} has no number: the literal reading writes the differential of softmax as a left factor, but "
-            "it is a four-tensor that acts on the square differential after it, and cycle tears that operand apart. "
-            "Derive in the exact dialect, where it is a linear operator letter aa(S, R)."
+            f"{excerpt(node)} has no number: the literal reading writes the differential of softmax as a left factor, "
+            "but it is a four-tensor that acts on the square differential after it, and cycle tears that operand "
+            "apart. Derive in the exact dialect, where it is a linear operator letter aa(S, R)."
         )
 
 
@@ -49,7 +49,8 @@ class NumpyEngine:
         with np.errstate(all="ignore"):
             if isinstance(operator, Differential):
                 return operator.of.push(*arguments)
-            return operator.kernel(*arguments)  # type: ignore[attr-defined]  # a row of the table
+            assert isinstance(operator, Operator)
+            return operator.kernel(*arguments)
 
     def trace(self, matrix: Any) -> Any:
         return np.trace(matrix)
@@ -86,13 +87,14 @@ class ExactEngine:
         refuse_literal(node)
         operator = node.operator
         row = operator.of if isinstance(operator, Differential) else operator
-        if not row.is_rational:  # type: ignore[attr-defined]  # a row of the table
+        assert isinstance(row, Operator)
+        if not row.is_rational:
             raise EvaluationError(
                 f"{operator.name} is transcendental and has no exact value: use float64, or an expression without it"
             )
-        if row.domain == "nonzero" and (arguments[0] == 0).any():  # type: ignore[attr-defined]
+        if row.domain == "nonzero" and (arguments[0] == 0).any():
             raise EvaluationError(f"{excerpt(node)} divides by zero")
-        return operator.of.push(*arguments) if isinstance(operator, Differential) else row.kernel(*arguments)  # type: ignore[attr-defined]
+        return row.push(*arguments) if isinstance(operator, Differential) else row.kernel(*arguments)
 
     def trace(self, matrix: Any) -> Any:
         return sum(matrix.diagonal().tolist(), Fraction(0))

@@ -10,6 +10,7 @@ from formcalc.algebra import Apply, Letter, postorder
 from formcalc.errors import EvaluationError
 from formcalc.language import Model
 from formcalc.language.model import below
+from formcalc.numeric.kinks import kinked_arguments
 from formcalc.numeric.reference import evaluation
 from formcalc.operators import Operator
 
@@ -68,15 +69,11 @@ def _restricted(model: Model) -> set[str]:
 
 def _is_away_from_kinks(model: Model, arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether every argument keeps a distance from the kinks that a draw of its size can be expected to keep."""
-    kinked = [
-        node
-        for node in postorder(model.loss, below)
-        if isinstance(node, Apply) and isinstance(node.operator, Operator) and node.operator.kinks
-    ]
+    kinked = kinked_arguments(model.loss)
     if not kinked:
         return True
-    run = evaluation([node[0] for node in kinked], arrays, model.sizes)
-    values = [(node.operator.kinks, run.of(node[0])) for node in kinked]  # type: ignore[attr-defined]
-    entries = sum(value.size for _, value in values)
+    run = evaluation([argument for argument, _ in kinked], arrays, model.sizes)
+    distances = [np.abs(run.of(argument) - kink) for argument, kink in kinked]
+    entries = sum(distance.size for distance in distances)
     margin = min(1e-2, 0.2 / entries)
-    return all(np.abs(value - kink).min() > margin for kinks, value in values for kink in kinks)
+    return all(distance.min() > margin for distance in distances)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class JaxEngine(_AutodiffEngine):
 
 
 class TorchEngine(_AutodiffEngine):
-    """Evaluates with torch's own functions; differentials by torch's forward mode."""
+    """Evaluates with torch's own functions; differentials by its reverse mode, run twice."""
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
@@ -75,7 +76,8 @@ class TorchEngine(_AutodiffEngine):
             return operator.torch(self.torch, arguments[0])
         assert isinstance(operator, Differential)
         at, direction = arguments
-        return self.torch.func.jvp(lambda x: operator.of.torch(self.torch, x), (at,), (direction,))[1]
+        function = partial(operator.of.torch, self.torch)
+        return self.torch.autograd.functional.jvp(function, at, direction, create_graph=True)[1]
 
 
 def _inputs(model: Model, arrays: Mapping[str, np.ndarray]) -> Evaluation:
@@ -131,7 +133,8 @@ def torch_gradients(
         if name in tensors:
             tensors[name].requires_grad_(True)
     loss = Evaluation(TorchEngine(torch), tensors, prepared.sizes).of(model.loss)
-    loss.backward()
+    if loss.requires_grad:  # else it depends on no weight, as step does not
+        loss.backward()
     result = {}
     for name in weights:
         gradient = tensors[name].grad if name in tensors else None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
-from formcalc.algebra import Apply, Expression, postorder
+from formcalc.algebra import Expression
 from formcalc.errors import EvaluationError
 from formcalc.language import Model
-from formcalc.language.model import below
+from formcalc.numeric.kinks import kinked_arguments
 from formcalc.numeric.reference import evaluation
-from formcalc.operators import Operator
+
+#: Arguments of operators, and the values where they bend.
+Kinked: TypeAlias = list[tuple[Expression, float]]
 
 #: Steps to try, relative to the size of the weight; smaller ones only where a larger one would cross a kink.
 _STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
@@ -34,11 +37,7 @@ def gradients(
     Raises:
         EvaluationError: an entry that cannot move without crossing a kink.
     """
-    kinked = [
-        node
-        for node in postorder(model.loss, below)
-        if isinstance(node, Apply) and isinstance(node.operator, Operator) and node.operator.kinks
-    ]
+    kinked = kinked_arguments(model.loss)
     moved = {name: np.array(array, dtype=np.float64) for name, array in arrays.items()}
     base_pattern = _loss(model, kinked, moved)[1]
     total, done = sum(moved[name].size for name in weights), 0
@@ -53,7 +52,7 @@ def gradients(
     return result
 
 
-def _derivative(model: Model, kinked: list[Apply], moved: dict, name: str, place: tuple, base_pattern: bytes) -> float:
+def _derivative(model: Model, kinked: Kinked, moved: dict, name: str, place: tuple, base_pattern: bytes) -> float:
     array = moved[name]
     origin = float(array[place])
     try:
@@ -75,13 +74,9 @@ def _derivative(model: Model, kinked: list[Apply], moved: dict, name: str, place
     )
 
 
-def _loss(model: Model, kinked: list[Apply], arrays: Mapping[str, np.ndarray]) -> tuple[float, bytes]:
+def _loss(model: Model, kinked: Kinked, arrays: Mapping[str, np.ndarray]) -> tuple[float, bytes]:
     """The loss, and on which side of its kinks every argument lies."""
     run = evaluation([model.loss], arrays, model.sizes, np.float64)
     value = float(run.of(model.loss))
-    sides = [run.values[_argument(node)] > kink for node in kinked for kink in node.operator.kinks]  # type: ignore[attr-defined]
+    sides = [run.of(argument) > kink for argument, kink in kinked]
     return value, b"".join(side.tobytes() for side in sides)
-
-
-def _argument(node: Apply) -> Expression:
-    return node[0]

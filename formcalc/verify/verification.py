@@ -50,8 +50,8 @@ def verify(
     Args:
         form: as derived.
         arrays: the point at which to compare; by default a random sample, away from kinks.
-        oracle: ``finite-difference`` (tolerance 1e-6), ``jax`` or ``torch`` (1e-9, in float64), ``exact`` (rationals, no
-            tolerance; for models without transcendental functions).
+        oracle: ``finite-difference`` (tolerance 1e-6), ``jax`` or ``torch`` (1e-9, in float64), ``exact`` (rationals,
+            no tolerance; for models without transcendental functions).
         seed: of the sample.
         progress: called with the entries done and all entries, by the oracles that go entry by entry.
 
