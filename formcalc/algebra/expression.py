@@ -20,6 +20,8 @@ class Kinds(NamedTuple):
     number: Callable[[int | Fraction], Expression]
     transpose: Callable[[Expression], Expression]
     text: Callable[[Expression], str]
+    #: How notebooks show an expression; formcalc.language binds it.
+    html: Callable[[Expression], str] | None = None
 
 
 class Expression(Interned):
@@ -72,6 +74,9 @@ class Expression(Interned):
 
     def __repr__(self) -> str:
         return f"<{self}>"
+
+    def _repr_html_(self) -> str | None:
+        return None if self.kinds.html is None else self.kinds.html(self)
 
     def __reduce__(self) -> tuple:
         # A flat record: pickling must not recurse through an expression nested ten thousand deep.

@@ -1,10 +1,13 @@
 """The language: from text to expressions and models, and from expressions to plain text, LaTeX, HTML and SymPy."""
 
-from formcalc.language.html import html
+from formcalc.algebra import Expression
+from formcalc.language.html import html, notebook_html
 from formcalc.language.latex import latex
 from formcalc.language.model import Model, half_squared_error, linear_model
 from formcalc.language.parser import Declaration, declare, parse
 from formcalc.language.sympy_expressions import to_sympy
+
+Expression.kinds = Expression.kinds._replace(html=notebook_html)
 
 __all__ = [
     "Declaration",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from formcalc.algebra import Apply, Expression, Letter, Notation, Power, render
 from formcalc.language.names import GREEK, split_name
 
@@ -57,3 +59,19 @@ def html(expression: Expression) -> str:
     '<i>n</i><sub>0</sub><sup>−1/2</sup> <i>X</i><sub>0</sub> <i>Q</i><sub>0</sub><sup>t</sup>'
     """
     return render(expression, HTML)
+
+
+#: Letters as in print, lines that wrap between factors.
+_STYLE = "font-family: 'Latin Modern Math', 'STIX Two Math', Cambria, serif; font-size: 110%; line-height: 1.7"
+
+
+def notebook_html(expression: Expression) -> str:
+    """An expression as notebooks show it."""
+    return f'<span style="{_STYLE}">{html(expression)}</span>'
+
+
+def equations_html(pairs: Iterable[tuple[Expression, Expression]], sign: str = "=") -> str:
+    """A table of equations, for notebooks."""
+    cell = f'<td style="text-align: left; {_STYLE}">'
+    rows = (f"<tr>{cell}{html(left)}</td>{cell}{sign}</td>{cell}{html(right)}</td></tr>" for left, right in pairs)
+    return f"<table>{''.join(rows)}</table>"

@@ -8,6 +8,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from formcalc.language.columns import columns
+
 #: A coefficient smaller than this share of the largest one is measured against that share instead: in deep encoders
 #: without residuals the coefficients of Q and K collapse, in every engine.
 COLLAPSE = 1e-6
@@ -51,14 +53,7 @@ class Table(Sequence[Row]):
         ]
 
     def __str__(self) -> str:
-        lines = [HEADER, *self.cells()]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-        return "\n".join(
-            "  ".join(
-                cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in lines
-        )
+        return "\n".join(columns(HEADER, self.cells(), left=2))
 
 
 HEADER = ("weight", "C: shape", "max |C|", "max |C - C_ref|", "relative error")

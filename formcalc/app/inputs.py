@@ -1,0 +1,159 @@
+"""From the words of a command to models and arrays."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from formcalc.algebra import Role
+from formcalc.errors import ArrayError, FormcalcError, listing, suggestion
+from formcalc.language import Model, linear_model, parse
+from formcalc.models import load, models
+from formcalc.models.sentence import Sentence
+from formcalc.numeric import sample
+from formcalc.numeric.arrays import bind
+from formcalc.numeric.files import load_arrays
+
+#: Sizes for the dimensions of a bare expression: small, different, and mostly squares, so that roots stay rational.
+_EXPRESSION_SIZES = (4, 9, 5, 3, 6, 7, 2, 8)
+
+
+@dataclass
+class Point:
+    """A model, the arrays to evaluate it on if any were asked for, and how they came about."""
+
+    model: Model
+    arrays: dict[str, np.ndarray] | None = None
+    origin: list[str] = field(default_factory=list)
+
+
+def point_of(options: argparse.Namespace, needs_arrays: bool = False) -> Point:
+    """The model that a command names, at the sizes and on the arrays that its options give."""
+    sizes = _sizes(options.size)
+    given = load_arrays(options.arrays) if options.arrays else {}
+    if options.model in models():
+        if options.weight or options.data or options.ones:
+            raise FormcalcError(f"{options.model} declares its own letters: leave out --weight, --data and --ones")
+        return _stock_point(options, sizes, given, needs_arrays)
+    if options.text:
+        raise FormcalcError("--text is the data of a stock model; an expression takes --arrays")
+    return _expression_point(options, sizes, given, needs_arrays)
+
+
+def _stock_point(
+    options: argparse.Namespace, sizes: dict[str, int], given: dict[str, np.ndarray], needs_arrays: bool
+) -> Point:
+    name, layers = options.model, options.layers or 2
+    bare = load(name, L=layers)
+    foreign = [letter for letter in given if letter not in bare.letters]
+    if foreign:
+        raise ArrayError(f"{options.arrays}: {foreign[0]} is no letter of {name}; its letters: {listing(bare.letters)}")
+    shown = bind([bare.letters[letter] for letter in given], given)[1]
+    sentence = Sentence.of(options.text, options.tokens) if options.text else None
+    if sentence is not None:
+        shown = {**shown, "T": sentence.length}
+    for dimension, size in sizes.items():
+        if shown.get(dimension, size) != size:
+            raise ArrayError(
+                f"--size {dimension}={size} contradicts the given data, where {dimension} = {shown[dimension]}"
+            )
+    model = load(
+        name,
+        L=layers,
+        **{key: size for key, size in {**sizes, **shown}.items() if key in bare.dimensions or key in sizes},
+    )
+    point = Point(model)
+    arrays = dict(given)
+    if given:
+        point.origin.append(f"{', '.join(given)} from {options.arrays}")
+    if sentence is not None:
+        inputs, answer = sentence.matrices(model.shapes["X_0"][1], options.seed)
+        data = {letter: inputs for letter in model.letters if re.fullmatch(r"X_\d+", letter)} | {"Y": answer}
+        clash = [letter for letter in data if letter in given]
+        if clash:
+            raise ArrayError(f"{clash[0]} is given twice, by --text and by {options.arrays}")
+        arrays |= data
+        point.origin.append(f"{len(sentence.tokens)} {options.tokens}: {' '.join(sentence.tokens)}")
+        point.origin.append("X_0 = embeddings + sinusoidal positions, Y = the same one token later")
+    return _completed(point, arrays, options, needs_arrays)
+
+
+def _expression_point(
+    options: argparse.Namespace, sizes: dict[str, int], given: dict[str, np.ndarray], needs_arrays: bool
+) -> Point:
+    shapes, roles = declared_letters(options)
+    if not shapes and not re.search(r"[\s(^∘+]", options.model):
+        cure = suggestion(options.model, models()) or f"stock models: {', '.join(models())}"
+        raise FormcalcError(f"{options.model!r} is neither a stock model nor an expression with letters; {cure}")
+    expression = parse(options.model, shapes, roles=roles)
+    bare = linear_model(expression)
+    foreign = [letter for letter in given if letter not in bare.letters]
+    if foreign:
+        raise ArrayError(
+            f"{options.arrays}: {foreign[0]} is no letter of the expression; its letters: {listing(bare.letters)}"
+        )
+    shown = bind([bare.letters[letter] for letter in given], given)[1]
+    unknown = [dimension for dimension in sizes if dimension not in bare.dimensions]
+    if unknown:
+        raise FormcalcError(
+            f"the expression has no dimension {unknown[0]!r}; its dimensions: {listing(bare.dimensions)}"
+        )
+    defaults = {name: _EXPRESSION_SIZES[i % len(_EXPRESSION_SIZES)] for i, name in enumerate(bare.dimensions)}
+    point = Point(linear_model(expression, {**defaults, **sizes, **shown}))
+    if given:
+        point.origin.append(f"{', '.join(given)} from {options.arrays}")
+    return _completed(point, dict(given), options, needs_arrays)
+
+
+def _completed(point: Point, arrays: dict[str, np.ndarray], options: argparse.Namespace, needs_arrays: bool) -> Point:
+    """Draw what is missing, if that was asked for; refuse to guess otherwise."""
+    if not arrays and not needs_arrays:
+        return point
+    missing = [letter for letter in point.model.inputs if letter not in arrays]
+    if missing and options.arrays and not options.draw_missing:
+        raise ArrayError(
+            f"{options.arrays}: no array for {listing(missing)}; add them to the file, or draw them with --draw-missing"
+        )
+    if missing:
+        point.arrays = sample(point.model, options.seed, arrays)
+        point.origin.append(f"drawn at random (seed {options.seed}): {listing(missing)}")
+    else:
+        point.arrays = arrays
+    return point
+
+
+def _sizes(assignments: list[str]) -> dict[str, int]:
+    sizes = {}
+    for assignment in assignments:
+        for part in assignment.split(","):
+            match = re.fullmatch(r"\s*([A-Za-z]\w*)\s*=\s*(\d+)\s*", part)
+            if not match or int(match[2]) < 1:
+                raise FormcalcError(f"--size {part!r}: write a dimension and a positive integer, as in --size d=16")
+            sizes[match[1]] = int(match[2])
+    return sizes
+
+
+def declared_letters(options: argparse.Namespace) -> tuple[dict[str, tuple], dict[str, Role]]:
+    """Shapes and roles from ``--weight Q,K:d×n``, ``--data X:T×d`` and ``--ones C:T×1``."""
+    shapes: dict[str, tuple] = {}
+    roles: dict[str, Role] = {}
+    by_role: tuple[tuple[Role, list[str]], ...] = (
+        ("weight", options.weight),
+        ("data", options.data),
+        ("ones", options.ones),
+    )
+    for role, declarations in by_role:
+        for declaration in declarations:
+            names, _, shape = declaration.rpartition(":")
+            sizes = [part.strip() for part in re.split(r"[×,]", shape)]
+            if len(sizes) == 1:
+                sizes = [part.strip() for part in shape.split("x")]
+            if not names.strip() or len(sizes) != 2 or not all(sizes):
+                raise FormcalcError(f"--{role} {declaration!r}: write letters and a shape, as in --{role} Q,K:d×n")
+            for name in re.split(r"[,\s]+", names.strip()):
+                shapes[name] = tuple(int(size) if size.isdigit() else size for size in sizes)
+                roles[name] = role
+    return shapes, roles
