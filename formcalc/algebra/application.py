@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from formcalc.algebra.compound import Compound, excerpt
@@ -77,13 +78,12 @@ class Apply(Compound):
         """The same linear operator letter on another argument."""
         return Apply(self.operator, *self.children[:-1], direction, by_columns=self.by_columns)
 
-    def rebuild(self, children: tuple[Expression, ...]) -> Expression:
-        return self if children == self.children else Apply(self.operator, *children, by_columns=self.by_columns)
+    def _over(self, children: tuple[Expression, ...]) -> Expression:
+        return Apply(self.operator, *children, by_columns=self.by_columns)
 
-    def _payload(self) -> tuple:
-        return (self.operator, self.by_columns)
+    def _recipe(self) -> tuple[Callable[..., Expression], tuple]:
+        return (_apply, (self.operator, self.by_columns))
 
-    @classmethod
-    def _from_payload(cls, payload: tuple, operands: tuple) -> Expression:
-        operator, by_columns = payload
-        return cls(operator, *operands, by_columns=by_columns)
+
+def _apply(operator: OperatorLike, by_columns: bool, *arguments: Expression) -> Apply:
+    return Apply(operator, *arguments, by_columns=by_columns)

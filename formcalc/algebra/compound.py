@@ -5,7 +5,8 @@ Constructors check and never simplify; associativity is the business of the pass
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from formcalc.algebra.dimension import SCALAR, Shape, shape_text
 from formcalc.algebra.expression import Expression
@@ -41,15 +42,11 @@ class Compound(Expression):
     def __iter__(self) -> Iterator[Expression]:
         return iter(self.children)
 
-    def _payload(self) -> tuple:
-        return ()
+    def _over(self, children: tuple[Expression, ...]) -> Expression:
+        return type(self)(*children)
 
-    @classmethod
-    def _from_payload(cls, payload: tuple, operands: tuple) -> Expression:
-        return cls(*operands)
-
-    def rebuild(self, children: tuple[Expression, ...]) -> Expression:
-        return self if children == self.children else type(self)(*children)
+    def _recipe(self) -> tuple[Callable[..., Expression], tuple]:
+        return (type(self), ())
 
 
 class Product(Compound):
@@ -70,7 +67,7 @@ class Product(Compound):
             raise ShapeError("a product needs at least one factor")
         key = (cls, *factors)
         matrices = [factor for factor in factors if factor.shape]
-        for left, right in zip(matrices, matrices[1:], strict=False):
+        for left, right in pairwise(matrices):
             if left.shape[1] is not right.shape[0]:
                 a, b = excerpt(left), excerpt(right)
                 raise ShapeError(

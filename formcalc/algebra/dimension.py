@@ -27,9 +27,11 @@ class Dimension(Interned):
             raise ShapeError(f"a dimension is a name or a positive integer, not {value!r}")
         if isinstance(value, int) and value < 1:
             raise ShapeError(f"a dimension is at least 1, not {value}")
-        if isinstance(value, str) and value.isdigit():
+        if isinstance(value, str) and value.isdecimal():
             raise ShapeError(f"dimension {value!r} is text: write the integer {int(value)}")
-        return cls._intern((cls, type(value), value), value=value)
+        # a subclass, such as numpy's str_ or an IntEnum, is the same name or number
+        plain = str.__str__(value) if isinstance(value, str) else int(value)
+        return cls._intern((cls, type(plain), plain), value=plain)
 
     @property
     def is_symbolic(self) -> bool:

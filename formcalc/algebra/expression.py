@@ -39,7 +39,10 @@ class Expression(Interned):
     children: tuple[Expression, ...]
 
     def rebuild(self, children: tuple[Expression, ...]) -> Expression:
-        """The same kind of node over other children."""
+        """The same kind of node over other children; over its own it is itself, which is all a leaf can be."""
+        return self if children == self.children else self._over(children)
+
+    def _over(self, children: tuple[Expression, ...]) -> Expression:
         raise NotImplementedError(type(self).__name__)
 
     # Python's operators. The kinds of nodes they build are subclasses, so they are bound by formcalc.algebra.
@@ -81,6 +84,14 @@ class Expression(Interned):
     def __reduce__(self) -> tuple:
         # A flat record: pickling must not recurse through an expression nested ten thousand deep.
         return (_rebuild_from_records, (_records(self),))
+
+    def _dependencies(self) -> tuple[Expression, ...]:
+        """What must be rebuilt before this node when it is unpickled."""
+        return self.children
+
+    def _recipe(self) -> tuple[Callable[..., Expression], tuple]:
+        """A function, and its arguments before the rebuilt dependencies, that make this node again."""
+        raise NotImplementedError(type(self).__name__)
 
 
 def postorder(
@@ -142,22 +153,14 @@ def as_fraction(value: Any) -> Fraction:
     return Fraction(value)
 
 
-def _dependencies(node: Any) -> tuple:
-    """What a pickled node must find rebuilt before it: its children, or a letter's symbol and its definition."""
-    return node._pickled_after() if hasattr(node, "_pickled_after") else node.children
-
-
 def _records(root: Expression) -> tuple:
-    order = list(postorder(root, _dependencies))
+    order = list(postorder(root, lambda node: node._dependencies()))
     index = {node: position for position, node in enumerate(order)}
-    return tuple(
-        (type(node), node._payload(), tuple(index[child] for child in _dependencies(node)))  # type: ignore[attr-defined]
-        for node in order
-    )
+    return tuple((*node._recipe(), tuple(index[child] for child in node._dependencies())) for node in order)
 
 
 def _rebuild_from_records(records: tuple) -> Expression:
-    built: list[Any] = []
-    for kind, payload, operands in records:
-        built.append(kind._from_payload(payload, tuple(built[position] for position in operands)))
+    built: list[Expression] = []
+    for make, arguments, places in records:
+        built.append(make(*arguments, *(built[place] for place in places)))
     return built[-1]

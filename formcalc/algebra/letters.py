@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, get_args
 
 from formcalc.algebra.dimension import Dimension, Shape
 from formcalc.algebra.expression import Expression
@@ -27,6 +28,8 @@ class Symbol(Interned):
 
     def __new__(cls, name: str, shape: tuple, role: Role = "weight", definition: Expression | None = None) -> Symbol:
         dimensions = tuple(Dimension(size) for size in shape)
+        if role not in get_args(Role):
+            raise ShapeError(f"{name}: unknown role {role!r}; the roles are {', '.join(get_args(Role))}")
         if len(dimensions) != 2:
             raise ShapeError(f"{name}: a letter is a matrix and has two dimensions, not {len(dimensions)}")
         if (role == "defined") != (definition is not None):
@@ -103,16 +106,12 @@ class Letter(Expression):
         """The symbol's own letter, neither transposed nor a differential."""
         return Letter(self.symbol)
 
-    def rebuild(self, children: tuple[Expression, ...]) -> Letter:
-        return self
-
-    def _pickled_after(self) -> tuple[Expression, ...]:
+    def _dependencies(self) -> tuple[Expression, ...]:
         return () if self.definition is None else (self.definition,)
 
-    def _payload(self) -> tuple:
-        return (self.name, self.symbol.shape, self.role, self.is_transposed, self.is_differential)
+    def _recipe(self) -> tuple[Callable[..., Expression], tuple]:
+        return (_letter, (self.is_transposed, self.is_differential, self.name, self.symbol.shape, self.role))
 
-    @classmethod
-    def _from_payload(cls, payload: tuple, operands: tuple) -> Letter:
-        name, shape, role, is_transposed, is_differential = payload
-        return cls(Symbol(name, shape, role, *operands), is_transposed, is_differential)
+
+def _letter(is_transposed: bool, is_differential: bool, *symbol: Any) -> Letter:
+    return Letter(Symbol(*symbol), is_transposed, is_differential)

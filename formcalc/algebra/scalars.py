@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from formcalc.algebra.dimension import SCALAR, Dimension
@@ -23,15 +24,8 @@ class Number(Expression):
         key = (cls, exact.numerator, exact.denominator)
         return cls._intern(key, value=exact, shape=SCALAR, degree=0, children=())
 
-    def rebuild(self, children: tuple[Expression, ...]) -> Number:
-        return self
-
-    def _payload(self) -> tuple:
-        return (self.value.numerator, self.value.denominator)
-
-    @classmethod
-    def _from_payload(cls, payload: tuple, operands: tuple) -> Number:
-        return cls(Fraction(*payload))
+    def _recipe(self) -> tuple[Callable[..., Expression], tuple]:
+        return (Number, (self.value,))
 
 
 #: The base of a power that is neither a dimension nor an integer.
@@ -54,13 +48,5 @@ class Power(Expression):
         key = (cls, dimension, exact.numerator, exact.denominator)
         return cls._intern(key, base=dimension, exponent=exact, shape=SCALAR, degree=0, children=())
 
-    def rebuild(self, children: tuple[Expression, ...]) -> Power:
-        return self
-
-    def _payload(self) -> tuple:
-        return (self.base, self.exponent.numerator, self.exponent.denominator)
-
-    @classmethod
-    def _from_payload(cls, payload: tuple, operands: tuple) -> Power:
-        base, numerator, denominator = payload
-        return cls(base, Fraction(numerator, denominator))
+    def _recipe(self) -> tuple[Callable[..., Expression], tuple]:
+        return (Power, (self.base, self.exponent))

@@ -1,10 +1,11 @@
 """The language: from text to expressions and models, and from expressions to plain text, LaTeX, HTML and SymPy."""
 
 from formcalc.algebra import Expression
+from formcalc.language.declaration import Declaration, declare
 from formcalc.language.html import html, notebook_html
 from formcalc.language.latex import latex
 from formcalc.language.model import Model, half_squared_error, linear_model
-from formcalc.language.parser import Declaration, declare, parse
+from formcalc.language.parser import parse
 from formcalc.language.sympy_expressions import to_sympy
 
 Expression.kinds = Expression.kinds._replace(html=notebook_html)

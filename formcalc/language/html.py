@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
 
-from formcalc.algebra import Apply, Expression, Letter, Notation, Power, render
+from formcalc.algebra import Apply, Dimension, Expression, Letter, Notation, Power, identity, ones, render
 from formcalc.language.names import GREEK, split_name
 
 _GREEK_LETTERS = {ascii_name: letter for letter, ascii_name in GREEK.items()}
@@ -18,25 +19,30 @@ def name_html(name: str) -> str:
     """
     base, subscript = split_name(name)
     base = _GREEK_LETTERS.get(base, base)
-    return f"<i>{base}</i>" + (f"<sub>{subscript}</sub>" if subscript else "")
+    return f"<i>{escape(base)}</i>" + (f"<sub>{escape(subscript)}</sub>" if subscript else "")
+
+
+def _size(dimension: Dimension) -> str:
+    return name_html(str(dimension)) if dimension.is_symbolic else str(dimension)
 
 
 def _letter(letter: Letter) -> str:
     rows, columns = letter.symbol.shape
-    if letter.name.startswith("1_"):
-        shown = f"<b>1</b><sub>{rows}×{columns}</sub>"
-    else:
-        shown = name_html(letter.name)
+    shown = name_html(letter.name)
+    if letter.plain is ones(rows, columns):
+        shown = f"<b>1</b><sub>{_size(rows)}×{_size(columns)}</sub>"
+    elif letter.plain is identity(rows):
+        shown = f"<i>I</i><sub>{_size(rows)}</sub>"
     return ("d" if letter.is_differential else "") + shown + ("<sup>t</sup>" if letter.is_transposed else "")
 
 
 def _power(power: Power) -> str:
-    base = name_html(str(power.base)) if power.base.is_symbolic else str(power.base)
+    base = _size(power.base)
     return base if power.exponent == 1 else f"{base}<sup>{str(power.exponent).replace('-', '−')}</sup>"
 
 
 def _operator(node: Apply) -> str:
-    return node.operator.name.replace("'", "′") + ("<sup>t</sup>" if node.by_columns else "")
+    return escape(node.operator.name.replace("'", "′")) + ("<sup>t</sup>" if node.by_columns else "")
 
 
 HTML = Notation(

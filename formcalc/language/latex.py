@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from formcalc.algebra import Apply, Expression, Letter, Notation, Power, render
+from formcalc.algebra import Apply, Dimension, Expression, Letter, Notation, Power, identity, ones, render
 from formcalc.language.names import GREEK, split_name
-from formcalc.operators import Differential
+from formcalc.operators import Differential, Operator
 
 _GREEK_NAMES = frozenset(GREEK.values())
 
@@ -22,14 +22,17 @@ def name_latex(name: str) -> str:
     return f"{shown}_{{{subscript}}}" if subscript else shown
 
 
+def _size(dimension: Dimension) -> str:
+    return name_latex(str(dimension)) if dimension.is_symbolic else str(dimension)
+
+
 def _letter(letter: Letter) -> str:
     rows, columns = letter.symbol.shape
-    if letter.name.startswith("1_"):
-        shown = rf"\mathbf{{1}}_{{{name_latex(str(rows))} \times {name_latex(str(columns))}}}"
-    elif letter.name.startswith("I_{"):
-        shown = f"I_{{{name_latex(str(rows))}}}"
-    else:
-        shown = name_latex(letter.name)
+    shown = name_latex(letter.name)
+    if letter.plain is ones(rows, columns):
+        shown = rf"\mathbf{{1}}_{{{_size(rows)} \times {_size(columns)}}}"
+    elif letter.plain is identity(rows):
+        shown = f"I_{{{_size(rows)}}}"
     return (r"\mathrm{d}" if letter.is_differential else "") + shown + ("^{t}" if letter.is_transposed else "")
 
 
@@ -38,18 +41,18 @@ def _number(value: Fraction) -> str:
 
 
 def _power(power: Power) -> str:
-    base = name_latex(str(power.base)) if power.base.is_symbolic else str(power.base)
+    base = _size(power.base)
     return base if power.exponent == 1 else f"{base}^{{{power.exponent}}}"
 
 
 def _operator(node: Apply) -> str:
-    operator = node.operator
-    if not isinstance(operator, Differential):
-        shown = operator.latex  # type: ignore[attr-defined]  # a row of the table
-    elif operator.name.endswith("'"):
-        shown = operator.of.latex + "'"
-    else:
-        shown = rf"\mathrm{{{operator.name}}}"
+    match node.operator:
+        case Operator(latex=shown):
+            pass
+        case Differential(of=row, name=name):
+            shown = row.latex + "'" if name.endswith("'") else rf"\mathrm{{{name}}}"
+        case other:
+            raise TypeError(f"no row of the table: {other!r}")
     return shown + ("^{t}" if node.by_columns else "")
 
 

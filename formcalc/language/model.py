@@ -109,7 +109,7 @@ def half_squared_error(answer: Expression, target: Letter) -> tuple[Letter, Expr
 
 
 def linear_model(answer: Expression, sizes: Mapping[str, int] | None = None, name: str = "expression") -> Model:
-    """The model of a bare expression `F`: its form is ``trace(E^t dF)`` for a given error `E`, the loss ``-trace(E^t F)``.
+    """The model of a bare expression `F`: given an error `E`, the form ``trace(E^t dF)``, the loss ``-trace(E^t F)``.
 
     Raises:
         FormError: the expression is a scalar or a form, has no weights, or uses the letter E itself.

@@ -13,18 +13,19 @@ GREEK: dict[str, str] = {
 }  # fmt: skip
 
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᐟ⁄", "0123456789-//")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−ᐟ⁄", "0123456789--//")
 
-#: A name that a letter or a dimension may have.
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_\{[^{}]+\}|_[A-Za-z0-9]+)*")
+#: A name that a letter or a dimension may have; braces hold an index such as ``i+1`` or ``h,2``.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_\{[A-Za-z0-9_+\-*/,.]+\}|_[A-Za-z0-9]+)*")
 
 
 def canonical(name: str) -> str:
     """The one ASCII name behind every spelling of a name.
 
-    >>> canonical("γ₀"), canonical("X_{0}"), canonical("X_{i+1}")
+    >>> canonical("γ₀"), canonical("X_{0}"), canonical("X_{i + 1}")
     ('gamma_0', 'X_0', 'X_{i+1}')
     """
+    name = re.sub(r"\{[^{}]*\}", lambda match: re.sub(r"\s", "", match.group()).replace("−", "-"), name)
     name = re.sub(r"[₀-₉]+", lambda match: "_" + match.group().translate(_SUBSCRIPTS), name)
     name = "".join(GREEK.get(character, character) for character in name.replace("′", "'"))
     return re.sub(r"_\{([A-Za-z0-9]+)\}", r"_\1", name)
@@ -36,7 +37,7 @@ def superscript(text: str) -> str:
     >>> superscript("^{-1/2}"), superscript("⁻¹ᐟ²"), superscript("ᵗ"), superscript("^T")
     ('-1/2', '-1/2', 't', 't')
     """
-    inner = text.removeprefix("^").removeprefix("{").removesuffix("}").strip()
+    inner = "".join(text.removeprefix("^").removeprefix("{").removesuffix("}").split())
     return "t" if inner in ("t", "T", "ᵗ", "ᵀ", "⊤") else inner.translate(_SUPERSCRIPTS)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from importlib.resources import files
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
@@ -26,7 +26,6 @@ from formcalc.algebra import (
     Product,
     Role,
     Sum,
-    Symbol,
     Trace,
     excerpt,
     identity,
@@ -34,53 +33,24 @@ from formcalc.algebra import (
     transpose,
 )
 from formcalc.errors import ParseError, ShapeError, listing, suggestion
-from formcalc.language.names import NAME, canonical, superscript
+from formcalc.language.declaration import UNIT, Declaration, declare, size
+from formcalc.language.names import canonical, superscript
 from formcalc.language.source import Place
 from formcalc.operators import Dialect, Differential, Operator, operator_named, operator_names
 
+#: A number with more digits than this is an accident as well.
+_MAX_DIGITS = 1000
+
+_RATIONAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:/[0-9]+)?")
+
 #: Parentheses nested deeper than this are an accident, not mathematics.
 MAX_NESTING = 20_000
-
-#: What a letter may be declared by: its dimensions, or a letter or symbol made before.
-Declaration: TypeAlias = tuple | list | Letter | Symbol
 
 
 @lru_cache(maxsize=1)
 def _lark() -> Lark:
     text = files("formcalc.grammar").joinpath("formcalc.lark").read_text(encoding="utf-8")
     return Lark(text, parser="lalr", maybe_placeholders=False)
-
-
-def declare(shapes: Mapping[str, Declaration], roles: Mapping[str, Role] | None = None) -> dict[str, Letter]:
-    """Letters by canonical name, from shapes such as ``{"X_0": ("T", "d")}``; the default role is weight.
-
-    Raises:
-        ParseError: a name that no letter may have, or one that an operator has.
-        ShapeError: a shape that is not two dimensions.
-    """
-    letters: dict[str, Letter] = {}
-    roles = {canonical(name): role for name, role in (roles or {}).items()}
-    for given, declaration in shapes.items():
-        name = canonical(given)
-        if isinstance(declaration, Letter):
-            letters[name] = declaration.plain
-        elif isinstance(declaration, Symbol):
-            letters[name] = Letter(declaration)
-        else:
-            _check_name(name)
-            sizes = tuple(canonical(size) if isinstance(size, str) else size for size in declaration)
-            letters[name] = Letter(Symbol(name, sizes, roles.get(name, "weight")))
-    unknown = [name for name in roles if name not in letters]
-    if unknown:
-        raise ParseError(f"role given for {unknown[0]}, which has no shape; letters: {listing(letters)}")
-    return letters
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise ParseError(f"{name!r} cannot name a letter: write a word such as X, X_0, W_Q or gamma_1")
-    if name == "trace" or operator_named(name) is not None:
-        raise ParseError(f"{name!r} cannot name a letter: it is an operator; choose another name")
 
 
 def parse(
@@ -94,8 +64,8 @@ def parse(
 
     Args:
         text: such as ``"n_0^{-1/2} X_0 Q_0 K_0^t X_0^t"``; the grammar file shows the whole notation.
-        shapes: the letters, by name: ``{"X_0": ("T", "d"), ...}``. Dimensions are names or integers. A value may also be
-            a letter made before.
+        shapes: the letters, by name: ``{"X_0": ("T", "d"), ...}``. Dimensions are names or integers. A value may also
+            be a letter made before.
         roles: which letters are not weights, such as ``{"X_0": "data", "C": "ones"}``.
         dialect: how ``mm`` and ``aa`` are read; ``"manual"`` is the GPT Utility Manual's literal reading.
 
@@ -142,17 +112,21 @@ def _syntax_error(text: str, error: Exception) -> ParseError:
     if not text.strip():
         return ParseError("the text is empty: write an expression such as 'X Q K^t X^t'")
     if isinstance(error, UnexpectedCharacters):
-        character = text[error.pos_in_stream]
+        offset = error.pos_in_stream or 0
+        character = text[offset]
         cure = {
             "/": "rationals are written 1/2, without spaces; there is no division of matrices",
             "^": "write ^t for a transpose, or n^{-1/2} for a power of a dimension",
-            ".": "write .* for the Hadamard product",
+            ".": "write .* for the Hadamard product, and 0.5 for a decimal",
+            "@": "a product is written side by side, A B",
         }.get(character, "")
-        return Place(text, error.pos_in_stream).error(f"unexpected character {character!r}", cure)
-    token = getattr(error, "token", None)
-    if isinstance(error, UnexpectedToken) and token is not None and token.type != "$END":
+        return Place(text, offset).error(f"unexpected character {character!r}", cure)
+    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
+        token = error.token
         place = Place(text, token.start_pos or 0, len(token))
-        return place.error(f"unexpected {str(token)!r}", "an operand is missing before it")
+        is_operand_due = "NAME" in error.accepts
+        cure = "an operand is missing before it" if is_operand_due else "it separates the arguments of an operator"
+        return place.error(f"unexpected {str(token)!r}", cure)
     end = len(text.rstrip())
     return Place(text, max(0, end - 1)).error("the expression ends too early", "an operand is missing after it")
 
@@ -170,6 +144,10 @@ class _Value:
     is_bare_product: bool = False
 
 
+#: A factor, or a letter and the parenthesis right after it, which are two.
+_Factors: TypeAlias = tuple[_Value, ...]
+
+
 class _Reader:
     """Reads a syntax tree bottom-up, without recursion."""
 
@@ -182,8 +160,8 @@ class _Reader:
         } | {PI}
 
     def read(self, tree: Tree) -> Expression:
-        values: dict[int, _Value | Token] = {}
-        rules: dict[str, Callable[[list], _Value | Token]] = {
+        values: dict[int, Any] = {}
+        rules: dict[str, Callable[[list], Any]] = {
             "start": lambda items: items[0],
             "sum": self.sum,
             "hadamard": self.hadamard,
@@ -192,13 +170,12 @@ class _Reader:
             "number": self.number,
             "name": lambda items: items[0],
             "application": self.application,
-            "parenthesis": lambda items: _Value(items[0].expression, items[0].start),
+            "parenthesis": lambda items: (_Value(items[0].expression, items[0].start),),
         }
         for part in tree.iter_subtrees():
             items = [values[id(child)] if isinstance(child, Tree) else child for child in part.children]
             values[id(part)] = rules[part.data](items)
-        result = values[id(tree)]
-        assert isinstance(result, _Value)
+        result: _Value = values[id(tree)]
         return result.expression
 
     def place(self, token: Token) -> Place:
@@ -244,7 +221,8 @@ class _Reader:
                 self.build(Hadamard, item.start, items[0].expression, item.expression)
         return _Value(Hadamard(*(item.expression for item in items)), items[0].start)
 
-    def product(self, items: list[_Value]) -> _Value:
+    def product(self, factors: list[_Factors]) -> _Value:
+        items = [value for factor in factors for value in factor]
         if len(items) == 1:
             return items[0]
         left: Expression | None = None
@@ -260,60 +238,65 @@ class _Reader:
             is_bare_product=True,
         )
 
-    def factor(self, items: list) -> _Value:
-        value, *postfixes = items
-        if isinstance(value, Token):
-            value = self.named(value, is_raised=bool(postfixes) and superscript(postfixes[0]) != "t")
+    def factor(self, items: list) -> _Factors:
+        found, *postfixes = items
+        if isinstance(found, Token):
+            found = (self.named(found, is_raised=bool(postfixes) and superscript(postfixes[0]) != "t"),)
+        *before, value = found
         for postfix in postfixes:
             value = self.raised(value, postfix)
-        return value
+        return (*before, value)
 
     def raised(self, value: _Value, postfix: Token) -> _Value:
         exponent = superscript(postfix)
         if exponent == "t":
             return _Value(transpose(value.expression), value.start)
         base: Dimension | None = None
-        if isinstance(value.expression, Power) and value.expression.exponent == 1:
-            base = value.expression.base
-        elif (
-            isinstance(value.expression, Number) and value.leads_with_number and value.expression.value.denominator == 1
-        ):
-            base = Dimension(value.expression.value.numerator)
-        try:
-            power = Fraction(exponent)
-        except (ValueError, ZeroDivisionError):
+        match value.expression:
+            case Power(base=dimension, exponent=Fraction(numerator=1, denominator=1)):
+                base = dimension
+            case Number(value=Fraction(numerator=count, denominator=1)) if count > 0:
+                base = Dimension(count)
+        if not _RATIONAL.fullmatch(exponent):
             raise self.place(postfix).error(
                 f"unreadable superscript {str(postfix)!r}", "write ^t for a transpose, or a rational such as ^{-1/2}"
-            ) from None
+            )
+        power = self.rational(exponent, postfix)
         if base is None:
             raise self.place(postfix).error(
                 f"{excerpt(value.expression)} cannot be raised to a power",
-                "only dimensions, integers and pi have powers; write a matrix power as a product, A A",
+                "only dimensions, positive integers and pi have powers; write a matrix power as a product, A A",
             )
         return _Value(Power(base, power), value.start)
 
-    def number(self, items: list[Token]) -> _Value:
+    def number(self, items: list[Token]) -> _Factors:
         token = items[0]
         if token.type == "ONES":
-            return _Value(self.ones(token), token)
-        numerator, _, denominator = str(token).partition("/")
+            return (_Value(self.ones(token), token),)
+        return (_Value(Number(self.rational(token, token)), token, leads_with_number=True),)
+
+    def rational(self, text: str, token: Token) -> Fraction:
+        """The number that digits denote; one with more digits than anybody writes is an accident."""
+        mantissa, _, denominator = text.partition("/")
+        digits, _, exponent = mantissa.lower().partition("e")
+        if len(text) > _MAX_DIGITS or abs(int(exponent or 0)) > _MAX_DIGITS:
+            raise self.place(token).error(f"a number of more than {_MAX_DIGITS} digits", "write a shorter one")
         if denominator and not int(denominator):
-            raise self.place(token).error(f"{token} divides by zero")
-        return _Value(Number(Fraction(numerator) / int(denominator or 1)), token, leads_with_number=True)
+            raise self.place(token).error(f"{text} divides by zero")
+        return Fraction(digits) * Fraction(10) ** int(exponent or 0) / int(denominator or 1)
 
-    def ones(self, token: Token) -> Letter:
-        sizes = [part.strip() for part in re.split(r"[×x]", str(token)[3:-1].replace(" x ", "×"))]
-        if len(sizes) != 2 or not all(sizes):
-            raise self.place(token).error(f"unreadable ones {str(token)!r}", "write the shape, as in 1_{T×d}")
-        return ones(*(self.size(part) for part in sizes))
-
-    def size(self, text: str) -> Dimension:
-        return Dimension(int(text) if text.isdigit() else canonical(text))
+    def ones(self, token: Token) -> Expression:
+        # The first separator that splits it in two: ``x`` alone may also be part of a name.
+        for separator in ("×", r"\sx\s", "x"):
+            sizes = [size(part) for part in re.split(separator, token[3:-1])]
+            if len(sizes) == 2 and sizes[0] and sizes[1]:
+                return ones(sizes[0], sizes[1])
+        raise self.place(token).error(f"unreadable ones {str(token)!r}", "write the shape, as in 1_{T×d}")
 
     def named(self, token: Token, is_raised: bool) -> _Value:
         name = canonical(token)
         found = self.resolve(name)
-        if found is None and is_raised:
+        if is_raised and (found is None or name in self.dimensions):
             found = Power(name)  # only dimensions have powers, so n_0^{-1/2} declares n_0 by itself
         if found is None:
             cure = suggestion(name, [*self.letters, *self.dimensions])
@@ -330,32 +313,35 @@ class _Reader:
             return self.letters[name[1:]].differential
         if name in self.dimensions:
             return Power(name)
-        unit = re.fullmatch(r"I_(?:\{([^{}]+)\}|([A-Za-z0-9]+))", name)
-        return identity(self.size(unit[1] or unit[2])) if unit else None
+        unit = UNIT.fullmatch(name)
+        dimension = unit and size(unit["braced"] or unit["bare"])
+        return identity(dimension) if dimension else None
 
-    def application(self, items: list) -> _Value:
+    def application(self, items: list) -> _Factors:
         token, arguments = items[0], [item.expression for item in items[1:]]
-        match = re.fullmatch(r"(.*?)(\^[tT⊤]|\^\{t\}|[ᵗᵀ⊤])?", str(token))
+        match = re.fullmatch(r"(.*?)(\^[tT⊤]|\^\{\s*[tT⊤]\s*\}|[ᵗᵀ⊤])?", str(token))
         assert match is not None
         name, by_columns = canonical(match[1]), match[2] is not None
-        if name == "trace" and not by_columns:
+        if name == "trace":
             if len(arguments) != 1:
                 raise self.place(token).error(f"trace takes 1 argument, not {len(arguments)}")
-            return _Value(self.build(Trace, token, arguments[0]), token)
+            return (_Value(self.build(Trace, token, arguments[0]), token),)
         letter = self.resolve(name)
-        if letter is not None and len(arguments) == 1:
-            factor = transpose(letter) if by_columns else letter
-            return _Value(self.build(Product, items[1].start, factor, arguments[0]), token)
+        if letter is not None:
+            if len(arguments) != 1:
+                raise self.place(token).error(f"{name} is a letter and takes no list of arguments")
+            return (_Value(transpose(letter) if by_columns else letter, token), _Value(arguments[0], items[1].start))
         operator = operator_named(name, self.dialect)
         if operator is None:
-            cure = suggestion(name, operator_names()) or f"operators: {', '.join(operator_names())}"
+            known = [*operator_names(), "trace"]
+            cure = suggestion(name, known) or f"operators: {', '.join(known)}"
             raise self.place(token).error(f"unknown operator {match[1]!r}", cure)
         if self.dialect == "exact" and isinstance(operator, Differential) and len(arguments) == 1:
             raise self.place(token).error(
                 f"{name} takes 2 arguments, {name}(P, R)",
                 f"the one-argument factor {name}(S) belongs to the manual's dialect",
             )
-        return _Value(self.apply(operator, token, arguments, by_columns), token)
+        return (_Value(self.apply(operator, token, arguments, by_columns), token),)
 
     def apply(
         self, operator: Operator | Differential, token: Token, arguments: list[Expression], by_columns: bool
@@ -363,4 +349,4 @@ class _Reader:
         return self.build(lambda *operands: Apply(operator, *operands, by_columns=by_columns), token, *arguments)
 
 
-__all__ = ["MAX_NESTING", "Declaration", "declare", "parse"]
+__all__ = ["MAX_NESTING", "parse"]

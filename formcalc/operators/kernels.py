@@ -25,6 +25,7 @@ def entrywise(slope: Callable[[Array], Array]) -> Callable[[Array, Array], Array
 
 
 def relu(x: Array) -> Array:
+    """max(0, x), entry by entry."""
     return np.where(x > 0, x, x * 0)
 
 
@@ -34,53 +35,65 @@ def step(x: Array) -> Array:
 
 
 def zero(x: Array) -> Array:
+    """0, entry by entry: the derivative of a step."""
     return x * 0
 
 
 def exp(x: Array) -> Array:
+    """e^x, entry by entry."""
     return np.exp(x)
 
 
 def reciprocal(x: Array) -> Array:
+    """1/x, entry by entry, x ≠ 0."""
     return 1 / x
 
 
 def erf(x: Array) -> Array:
+    """The error function, entry by entry, in the kind of number that x holds."""
     return _erf(x).astype(x.dtype)
 
 
 def erf_slope(x: Array) -> Array:
+    """erf'(x) = 2 π^{-1/2} exp(-x²)."""
     return x.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-x * x)
 
 
 def tanh_slope(x: Array) -> Array:
+    """tanh'(x) = 1 - tanh(x)²."""
     return 1 - np.tanh(x) ** 2
 
 
 def sigmoid(x: Array) -> Array:
+    """1 / (1 + e^{-x}), entry by entry."""
     # exp of a negative number only, so nothing overflows
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
 def sigmoid_slope(x: Array) -> Array:
+    """sigmoid'(x) = sigmoid(x) sigmoid(-x), which keeps its digits where sigmoid is near 1."""
     return sigmoid(x) * sigmoid(-x)
 
 
 def silu(x: Array) -> Array:
+    """x sigmoid(x), entry by entry."""
     return x * sigmoid(x)
 
 
 def silu_slope(x: Array) -> Array:
+    """silu'(x) = sigmoid(x) + x sigmoid'(x)."""
     s = sigmoid(x)
     return s + x * s * sigmoid(-x)
 
 
 def gelu(x: Array) -> Array:
+    """x Φ(x) with the normal distribution function Φ, entry by entry."""
     return x * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) / 2
 
 
 def gelu_slope(x: Array) -> Array:
+    """gelu'(x) = Φ(x) + x φ(x) with the normal density φ."""
     density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
     return (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) / 2 + x * density
 
@@ -90,23 +103,25 @@ def _gelu_tanh_inner(x: Array) -> Array:
 
 
 def gelu_tanh(x: Array) -> Array:
+    """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, entry by entry."""
     return x * (1 + np.tanh(_gelu_tanh_inner(x))) / 2
 
 
 def gelu_tanh_slope(x: Array) -> Array:
+    """The derivative of gelu_tanh, by the product and chain rules."""
     t = np.tanh(_gelu_tanh_inner(x))
     inner_slope = x.dtype.type(_GELU_SCALE) * (1 + x.dtype.type(3 * _GELU_CUBIC) * x**2)
     return (1 + t) / 2 + x * (1 - t**2) * inner_slope / 2
 
 
 def softmax(x: Array) -> Array:
-    """Softmax of each row, (rows, columns) -> same. The largest entry is subtracted first, so scores of 1e4 are safe."""
+    """Softmax of each row, (rows, columns) -> same; the largest entry is subtracted first, so 1e4 does not overflow."""
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 
 def softmax_push(P: Array, R: Array) -> Array:
-    """A∘R - A∘((A∘R) 1 1^t) for A = softmax(P)."""
+    """The differential of softmax, A∘R - A∘((A∘R) 1 1^t) for A = softmax(P)."""
     A = softmax(P)
     AR = A * R
     return AR - A * AR.sum(axis=-1, keepdims=True)

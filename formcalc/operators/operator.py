@@ -30,7 +30,7 @@ class Operator:
     formula: str
     #: The name of its differential, a linear operator letter: ``mm`` for ``m``.
     differential: str
-    #: ``Dφ(P)[R]`` unfolded in the language, over the letters ``P``, ``R`` and ones; this is what d differentiates again.
+    #: ``Dφ(P)[R]`` unfolded in the language, over the letters ``P``, ``R`` and ones; d differentiates this again.
     unfolded: str
     #: numpy: the value, and the differential at P in direction R. Stable for entries of any size.
     kernel: Kernel
