@@ -21,7 +21,7 @@ from formcalc.algebra import (
     transpose,
 )
 from formcalc.calculus.expansion import Word, factors, terms
-from formcalc.calculus.rules import GATHER, ROTATE, SHIFT, SHIFT_HADAMARD, TRANSPOSE, Step
+from formcalc.calculus.rules import GATHER, ROTATE, SHIFT, SHIFT_HADAMARD, SHIFT_TRACE, TRANSPOSE, Step
 from formcalc.errors import FormError
 from formcalc.operators import Differential
 
@@ -42,7 +42,7 @@ def shift_mm(expression: Expression, steps: list[Step] | None = None) -> Express
     """Free the differential of every word: ``trace(A L(P, R) B) = trace(L^t(P^t, B A) R)``, until none is inside.
 
     The operator moves to the complementary part of the word. The manual's ``shiftmm``; its dialect leaves the mask
-    untransposed and re-reads the definition. Hadamard products move likewise.
+    untransposed and re-reads the definition. Hadamard products and traces move likewise.
 
     Raises:
         FormError: the operand that carries the differential is a sum; expand_all and expand_mm come first.
@@ -72,34 +72,38 @@ def _shifted(term: Expression, place: tuple[int, ...], steps: list[Step] | None)
         complement = tuple(factor for factor in (*word[index + 1 :], *word[:index]) if factor.shape or is_manual)
         outside = () if is_manual else scalars
         moved, rest = _moved(inside, complement)
-        after = (*outside, moved, *rest)
+        after = (*outside, *moved, *rest)
         if steps is not None:
-            rule = SHIFT if isinstance(inside, Apply) else SHIFT_HADAMARD
+            rule = {Apply: SHIFT, Hadamard: SHIFT_HADAMARD, Trace: SHIFT_TRACE}[type(inside)]
             steps.append(Step(rule, place, Product(*word), Product(*after)))
         word = after
 
 
-def _moved(inside: Expression, complement: Word) -> tuple[Expression, Word]:
+def _moved(inside: Expression, complement: Word) -> tuple[Word, Word]:
     """The operator on the complementary part of the word, and the factors it set free."""
+    if isinstance(inside, Trace):
+        # a trace without a complement is a scalar one-form, and its operand is already under the trace
+        return (Trace(Product(*complement)),) if complement else (), _released(inside, inside[0])
     other = Product(*complement) if any(f.shape for f in complement) else identity(inside.shape[0])
-    moved: Expression
     if isinstance(inside, Apply):
         operator = inside.operator
         assert isinstance(operator, Differential)
         if operator.dialect == "manual":
-            moved = Apply(operator, inside[0], other)
+            shifted = Apply(operator, inside[0], other)
         else:
-            moved = Apply(operator, transpose(inside[0]), other, by_columns=not inside.by_columns)
-        released = inside.direction
-    elif isinstance(inside, Hadamard):
+            shifted = Apply(operator, transpose(inside[0]), other, by_columns=not inside.by_columns)
+        return (shifted,), _released(inside, inside.direction)
+    if isinstance(inside, Hadamard):
         index = next(index for index, operand in enumerate(inside) if operand.degree)
-        moved = Hadamard(*(other if place == index else transpose(o) for place, o in enumerate(inside)))
-        released = inside[index]
-    else:
-        raise FormError(f"the differential stands inside {excerpt(inside)}: apply expand_all and expand_mm first")
-    if isinstance(released, Sum):
+        turned = Hadamard(*(other if place == index else transpose(o) for place, o in enumerate(inside)))
+        return (turned,), _released(inside, inside[index])
+    raise FormError(f"the differential stands inside {excerpt(inside)}: apply expand_all and expand_mm first")
+
+
+def _released(inside: Expression, word: Expression) -> Word:
+    if isinstance(word, Sum):
         raise FormError(f"{excerpt(inside)} holds a sum of words: apply expand_all and expand_mm first")
-    return moved, factors(released)
+    return factors(word)
 
 
 def cycle(expression: Expression, steps: list[Step] | None = None) -> Expression:
@@ -150,7 +154,7 @@ def coefficients(expression: Expression, steps: list[Step] | None = None) -> dic
         unit = () if any(factor.shape for factor in before) else (identity(last.shape[0]),)
         rest = Product(*before, *unit)
         if last.is_transposed:
-            rest = transpose(rest)
+            rest = rest if unit else transpose(rest)
             if steps is not None:
                 steps.append(Step(TRANSPOSE, (place,), term, Product(rest, last.transposed)))
         gathered.setdefault(last.plain, []).append(rest)
@@ -161,7 +165,7 @@ def coefficients(expression: Expression, steps: list[Step] | None = None) -> dic
 
 
 def _form_of(collected: dict[Letter, Expression]) -> Expression:
-    return OneForm(*(Product(coefficient, letter.differential) for letter, coefficient in collected.items()))
+    return OneForm(*(Product(*factors(coefficient), letter.differential) for letter, coefficient in collected.items()))
 
 
 def total(words: Iterable[Expression]) -> Expression:

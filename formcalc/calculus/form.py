@@ -8,6 +8,7 @@ from functools import cached_property
 
 from formcalc.algebra import Expression, Letter, OneForm, Product, Symbol, postorder
 from formcalc.calculus.differential import d
+from formcalc.calculus.expansion import factors
 from formcalc.calculus.pipeline import stages
 from formcalc.calculus.pullback import Passage, PullBack, pull_back
 from formcalc.calculus.words import Words
@@ -72,7 +73,7 @@ class Form(Mapping[str, Expression]):
     @cached_property
     def one_form(self) -> Expression:
         """The whole form, ``Σ C_W dW`` read under a trace."""
-        return OneForm(*(Product(c, self.model.letters[name].differential) for name, c in self.items()))
+        return OneForm(*(Product(*factors(c), self.model.letters[name].differential) for name, c in self.items()))
 
     def words(self, name: str | None = None) -> Words:
         """The summands of a coefficient in the expanded normal form; of all, each with its differential, if no name."""

@@ -52,6 +52,8 @@ class Words:
         return ()
 
     def _count(self, node: Expression) -> int:
+        if isinstance(node, Number) and not node.value:
+            return 0  # the coefficient of a weight that the loss does not depend on
         parts = [self._counts[part] for part in self._below(node)]
         if isinstance(node, (Sum, OneForm)):
             return sum(parts)
