@@ -1,7 +1,8 @@
 """The manual's own lines."""
 
-import formcalc as fc
 import pytest
+
+import formcalc as fc
 from formcalc import manual
 from formcalc.errors import FormError
 from formcalc.manual import (

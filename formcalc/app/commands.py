@@ -104,7 +104,7 @@ def verify_command(options: argparse.Namespace, display: Display) -> int:
     return _verdict(report, display)
 
 
-def models_command(options: argparse.Namespace, display: Display) -> int:
+def models_command(_: argparse.Namespace, display: Display) -> int:
     """The stock models."""
     loaded = [load(name) for name in models()]
     rows = [(model.name, ", ".join(["L", *model.sizes]), model.title) for model in loaded]

@@ -76,7 +76,8 @@ class Display:
             groups: dict[str, list[str]] = {}
             for name, letter in model.letters.items():
                 if letter.role == role:
-                    groups.setdefault(shape_text(letter.shape), []).append(name)
+                    shown = html(letter) if self.notation is html else name
+                    groups.setdefault(shape_text(letter.shape), []).append(shown)
             if groups:
                 declared = "   ".join(f"{', '.join(names)}: {shape}" for shape, names in groups.items())
                 self.note(f"{heading:8} {declared}")

@@ -35,7 +35,8 @@ class Sentence:
         tokens = tuple(re.findall(r"\w+|[^\w\s]", text) if units == "words" else text)
         if len(tokens) < 2:
             raise FormcalcError(
-                f"the text {text!r} has {len(tokens)} of the {units} it is cut into; it takes two, a token and the next one"
+                f"the text {text!r} has {len(tokens)} of the {units} it is cut into; "
+                "it takes two, a token and the next one"
             )
         if len(tokens) > MAX_TOKENS:
             raise FormcalcError(f"the text has {len(tokens)} {units}, more than {MAX_TOKENS}: give a shorter one")

@@ -4,14 +4,15 @@ import importlib
 import subprocess
 import sys
 
-import formcalc as fc
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
+
+import formcalc as fc
 from formcalc.app.main import main
 from formcalc.manual import forms
 from formcalc.models.sentence import Sentence
 from formcalc.numeric import sample
-from safetensors.numpy import save_file
 
 
 def run(capsys, *arguments):

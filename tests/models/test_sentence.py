@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from formcalc.errors import FormcalcError
 from formcalc.models.sentence import MAX_TOKENS, Sentence
 from formcalc.numeric.positions import sinusoidal

@@ -1,7 +1,8 @@
 """The stock models and their sizes."""
 
-import formcalc as fc
 import pytest
+
+import formcalc as fc
 
 
 @pytest.mark.parametrize("name", fc.models())
