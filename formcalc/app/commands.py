@@ -9,7 +9,7 @@ import numpy as np
 from formcalc import manual
 from formcalc.app.display import Display
 from formcalc.app.inputs import Point, point_of
-from formcalc.calculus import Form, Stage, derive
+from formcalc.calculus import Form, Line, Stage, derive
 from formcalc.calculus.expansion import terms
 from formcalc.models import load, models
 from formcalc.numeric import evaluate
@@ -33,10 +33,10 @@ def derive_command(options: argparse.Namespace, display: Display) -> int:
     point = point_of(options)
     form = derive(point.model, options.wrt or None)
     display.heading(f"{point.model.name}: {point.model.title}")
-    display.model(point.model)
+    display.page(point.model.source)
     display.line()
-    display.heading("the form -d loss = Σ trace(C dW): cotangents, then the coefficient C of each weight")
-    display.form(form)
+    display.heading("the form -d loss = Σ trace(C dW): cotangents, and the coefficient C of each weight")
+    display.equations(form.lines())
     if options.words:
         display.line()
         _words(form, options.words, display)
@@ -107,8 +107,8 @@ def verify_command(options: argparse.Namespace, display: Display) -> int:
 def models_command(_: argparse.Namespace, display: Display) -> int:
     """The stock models."""
     loaded = [load(name) for name in models()]
-    rows = [(model.name, ", ".join(["L", *model.sizes]), model.title) for model in loaded]
-    display.table(("model", "dimensions", "at the default depth"), rows, left=3)
+    rows = [(model.name, ", ".join(model.sizes), model.title) for model in loaded]
+    display.table(("model", "dimensions", "page"), rows, left=3)
     return 0
 
 
@@ -116,7 +116,7 @@ def show(options: argparse.Namespace, display: Display) -> int:
     """The forward page of a model."""
     model = point_of(options).model
     display.heading(f"{model.name}: {model.title}")
-    display.model(model)
+    display.page(model.source)
     return 0
 
 
@@ -130,11 +130,10 @@ def steps(options: argparse.Namespace, display: Display) -> int:
         for stage in passage.stages:
             _stage(stage, display)
         display.note("so it contributes")
-        display.equations([(x.differential, c) for x, c in passage.contributions.items()], sign=":")
+        display.equations([Line(x.differential, c, ":") for x, c in passage.contributions.items()])
         display.line()
     display.heading("altogether")
-    display.equations((x, x.definition) for x in form.cotangents if x.definition)
-    display.equations([(form.model.letters[options.of].differential, form[options.of])], sign=":")
+    display.equations(form.lines())
     return 0
 
 

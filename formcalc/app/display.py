@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from formcalc.algebra import Expression, plain, shape_text
-from formcalc.calculus import Form
-from formcalc.language import Model, html, latex
+from formcalc.algebra import Expression, Shape, plain
+from formcalc.calculus import Line
+from formcalc.language import Page, html, latex
 from formcalc.language.columns import columns
+from formcalc.language.page import ROLES, Declared, Defined, Layers
 
 #: How an expression is shown.
 NOTATIONS: dict[str, Callable[[Expression], str]] = {"plain": plain, "latex": latex, "html": html}
@@ -20,19 +21,42 @@ NOTATIONS: dict[str, Callable[[Expression], str]] = {"plain": plain, "latex": la
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a notation lays out headings, notes and blocks of equations."""
+    """How a notation lays out headings, notes, declarations and equations."""
 
-    heading: str
-    note: str
-    begin: str
-    equation: str
-    end: str
+    heading: str = "{}"
+    note: str = "  {}"
+    word: str = "{}"
+    words: str = "{}"
+    space: str = " "
+    declaration: str = "{}: {}×{}"
+    sigma: str = "Σ"
+    begin: str = ""
+    equation: str = "{} {} {}"
+    end: str = ""
 
 
 _LAYOUTS = {
-    "plain": _Layout("{}", "  {}", "", "  {} {} {}", ""),
-    "latex": _Layout("% {}", "%   {}", r"\begin{{align*}}", r"  {} &{} {} \\", r"\end{{align*}}"),
-    "html": _Layout("<h3>{}</h3>", "<p>{}</p>", "<table>", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", "</table>"),
+    "plain": _Layout(),
+    "latex": _Layout(
+        heading="% {}",
+        note="%   {}",
+        word=r"\text{{{}}}",
+        words=r"  &{} \\",
+        space=r"\quad ",
+        declaration=r"{} \in \mathbb{{R}}^{{{} \times {}}}",
+        sigma=r"\sum",
+        begin=r"\begin{align*}",
+        equation=r"  {} &{} {} \\",
+        end=r"\end{align*}",
+    ),
+    "html": _Layout(
+        heading="<h3>{}</h3>",
+        note="<p>{}</p>",
+        words='<tr><td colspan="3">{}</td></tr>',
+        begin="<table>",
+        equation="<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+        end="</table>",
+    ),
 }
 
 
@@ -70,30 +94,49 @@ class Display:
         for line in lines if self.is_plain else frame:
             self.line(line)
 
-    def model(self, model: Model) -> None:
-        """The forward page: letters by role, definitions, loss."""
-        for role, heading in (("data", "data"), ("ones", "ones"), ("weight", "weights")):
-            groups: dict[str, list[str]] = {}
-            for name, letter in model.letters.items():
-                if letter.role == role:
-                    shown = html(letter) if self.notation is html else name
-                    groups.setdefault(shape_text(letter.shape), []).append(shown)
-            if groups:
-                declared = "   ".join(f"{', '.join(names)}: {shape}" for shape, names in groups.items())
-                self.note(f"{heading:8} {declared}")
-        defined: list[tuple[str | Expression, Expression]] = [
-            (x, x.definition) for x in model.definitions if x.definition
-        ]
-        self.equations([*defined, (self.loss_name, model.loss)])
+    def page(self, page: Page) -> None:
+        """A page: as it was written, or its declarations and equations in another notation."""
+        if self.is_plain:
+            for line in page.text.splitlines():
+                if line.strip() and not line.lstrip().startswith("#"):
+                    self.line(f"  {line.rstrip()}")
+            return
+        lines: list[str] = []
+        for statement in page.statements:
+            if isinstance(statement, Layers):
+                lines.append(self._equation(Line(f"layers {statement.index} = {statement.first} .. {statement.last}")))
+                lines += map(self._statement, statement.body)
+            else:
+                lines.append(self._statement(statement))
+        self._block([*lines, self._equation(Line("loss", page.loss))])
 
-    @property
-    def loss_name(self) -> str:
-        return r"\mathrm{loss}" if self.notation is latex else "loss"
+    def equations(self, lines: Iterable[Line]) -> None:
+        """The lines of a page, in the notation of the display."""
+        if self.is_plain:
+            for line in lines:
+                self.line(f"  {line}")
+        else:
+            self._block([self._equation(line) for line in lines])
 
-    def form(self, form: Form) -> None:
-        """The backward page: cotangents, then one coefficient per weight."""
-        self.equations((x, x.definition) for x in form.cotangents if x.definition)
-        self.equations([(form.model.letters[name].differential, c) for name, c in form.items()], sign=":")
+    def _block(self, lines: list[str]) -> None:
+        for line in (self.layout.begin, *lines, self.layout.end):
+            self.line(line)
+
+    def _statement(self, statement: Declared | Defined) -> str:
+        if isinstance(statement, Defined):
+            return self._equation(Line(statement.letter, statement.letter.definition))
+        word = next(word for word, role in ROLES.items() if role == statement.letters[0].role)
+        groups: dict[Shape, list[str]] = {}
+        for letter in statement.letters:
+            groups.setdefault(letter.shape, []).append(self.notation(letter))
+        declared = [self.layout.declaration.format(", ".join(names), *shape) for shape, names in groups.items()]
+        return self.layout.words.format(self.layout.word.format(word) + self.layout.space + "; ".join(declared))
+
+    def _equation(self, line: Line) -> str:
+        left = self.notation(line.left) if isinstance(line.left, Expression) else self.layout.word.format(line.left)
+        if line.right is None:
+            return self.layout.words.format(left)
+        return self.layout.equation.format(left, line.sign.replace("Σ", self.layout.sigma), self.notation(line.right))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
         """A table whose first `left` columns are words and whose others are figures."""

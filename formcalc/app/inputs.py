@@ -11,7 +11,7 @@ import numpy as np
 from formcalc.algebra import Role
 from formcalc.errors import ArrayError, FormcalcError, listing, suggestion
 from formcalc.language import Model, linear_model, parse
-from formcalc.models import load, models
+from formcalc.models import models, read
 from formcalc.models.sentence import Sentence
 from formcalc.numeric import sample
 from formcalc.numeric.arrays import bind
@@ -34,37 +34,41 @@ def point_of(options: argparse.Namespace, needs_arrays: bool = False) -> Point:
     """The model that a command names, at the sizes and on the arrays that its options give."""
     sizes = _sizes(options.size)
     given = load_arrays(options.arrays) if options.arrays else {}
-    if options.model in models():
+    if options.model in models() or options.model.endswith(".fc"):
         if options.weight or options.data or options.ones:
             raise FormcalcError(f"{options.model} declares its own letters: leave out --weight, --data and --ones")
-        return _stock_point(options, sizes, given, needs_arrays)
-    if options.text:
-        raise FormcalcError("--text is the data of a stock model; an expression takes --arrays")
+        return _page_point(options, sizes, given, needs_arrays)
+    if options.text or options.layers:
+        raise FormcalcError(
+            "--text and --layers belong to a model with layers; an expression takes --arrays and --size"
+        )
     return _expression_point(options, sizes, given, needs_arrays)
 
 
-def _stock_point(
+def _page_point(
     options: argparse.Namespace, sizes: dict[str, int], given: dict[str, np.ndarray], needs_arrays: bool
 ) -> Point:
-    name, layers = options.model, options.layers or 2
-    bare = load(name, L=layers)
+    name, page = read(options.model)
+    if options.layers:
+        sizes = {"L": options.layers, **sizes}
+    # Sizes that only the data will tell are 1 until then.
+    unknown = {dimension.name: 1 for dimension in page.dimensions if dimension.default is None}
+    bare = Model.of(page, name, {**unknown, **sizes})
     foreign = [letter for letter in given if letter not in bare.letters]
     if foreign:
         raise ArrayError(f"{options.arrays}: {foreign[0]} is no letter of {name}; its letters: {listing(bare.letters)}")
     shown = bind([bare.letters[letter] for letter in given], given)[1]
     sentence = Sentence.of(options.text, options.tokens) if options.text else None
     if sentence is not None:
-        shown = {**shown, "T": sentence.length}
+        if "X_0" not in bare.letters or "Y" not in bare.letters:
+            raise FormcalcError(f"--text gives X_0 and Y, the input and the answer, which {name} does not have")
+        shown = {**shown, str(bare.letters["X_0"].shape[0]): sentence.length}
     for dimension, size in sizes.items():
         if shown.get(dimension, size) != size:
             raise ArrayError(
                 f"--size {dimension}={size} contradicts the given data, where {dimension} = {shown[dimension]}"
             )
-    model = load(
-        name,
-        L=layers,
-        **{key: size for key, size in {**sizes, **shown}.items() if key in bare.dimensions or key in sizes},
-    )
+    model = Model.of(page, name, {**sizes, **shown})
     point = Point(model)
     arrays = dict(given)
     if given:

@@ -132,9 +132,11 @@ example:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", metavar="MODEL", help="a stock model (see `formcalc models`), or an expression in quotes"
+        "model",
+        metavar="MODEL",
+        help="a stock model (see `formcalc models`), a page (FILE.fc), or an expression in quotes",
     )
-    parser.add_argument("--layers", type=_positive, metavar="L", help="number of layers of a stock model (2)")
+    parser.add_argument("--layers", type=_positive, metavar="L", help="number of layers, the same as --size L=...")
     parser.add_argument("--size", action="append", default=[], metavar="d=16", help="size of a dimension; repeatable")
     letters = parser.add_argument_group("letters of an expression")
     for role, what in (("weight", "to differentiate by"), ("data", "held constant"), ("ones", "of ones")):

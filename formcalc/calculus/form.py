@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from formcalc.algebra import Expression, Letter, OneForm, Product, Symbol, postorder
+from formcalc.algebra import Expression, Letter, Number, OneForm, Product, Symbol, ones, postorder
+from formcalc.calculus.cyclic import total
 from formcalc.calculus.differential import d
-from formcalc.calculus.expansion import factors
 from formcalc.calculus.pipeline import stages
-from formcalc.calculus.pullback import Passage, PullBack, pull_back
+from formcalc.calculus.pullback import BackwardLayers, Passage, PullBack, pull_back
 from formcalc.calculus.words import Words
 from formcalc.errors import FormError, listing, suggestion
 from formcalc.language import Model, linear_model
 from formcalc.language.html import equations_html
+from formcalc.language.unrolling import Writer, layer_range
 from formcalc.operators import Dialect
 
 
@@ -39,41 +40,82 @@ def form(expression: Expression, wrt: Collection[str] | None = None, dialect: Di
 
 
 class Form(Mapping[str, Expression]):
-    """The one-form ``ω = -d loss = Σ trace(C_W dW)``: a mapping from each weight's name to its coefficient ``C_W``.
+    """The one-form ``ω = -d loss = Σ trace(C_W dW)``: a mapping from the name of each weight to its coefficient ``C_W``.
 
-    ``C_W`` has the shape of ``W^t``; ``C_W^t`` is the velocity of `W` under gradient descent in the Euclidean metric.
-    Coefficients are shared: they use the model's definitions and the cotangents, which are letters with definitions.
+    ``C_W`` has the shape of ``W^t``, and ``C_W^t`` is the velocity of `W` under gradient descent in the Euclidean
+    metric. Coefficients are shared: they use the model's definitions and the cotangents, letters with definitions. The
+    text of a form is a backward page: layers are written once, whatever their number.
     """
 
-    def __init__(self, model: Model, pulled: PullBack) -> None:
+    def __init__(self, model: Model, pulled: PullBack, names: Collection[str] | None = None) -> None:
         self.model = model
-        self._pulled = pulled
+        self.backward = pulled
+        self._names = names
+
+    @cached_property
+    def _written(self) -> tuple[dict[str, Expression], tuple[Letter, ...]]:
+        """The coefficients and cotangents with all layers written out."""
+        model, unrolled = self.model, self.model.unrolled
+        writer = Writer(model.source, model.sizes)
+        writer.scope.update(unrolled.declared)
+        writer.scope.update({letter.name: letter for letter in unrolled.definitions})
+        found: dict[str, Expression] = {}
+        cotangents: list[Letter] = []
+        for step in self.backward.steps:
+            if isinstance(step, Letter):
+                cotangents.append(writer.define(step, {}))
+            else:
+                self._write_layers(step, writer, found, cotangents)
+        for letter, coefficient in self.backward.coefficients.items():
+            found[letter.name] = writer.expression(coefficient, {})
+        names = model.weights if self._names is None else self._names
+        absent = {name: Product(Number(0), ones(*model.letters[name].shape[::-1])) for name in names}
+        return {name: found.get(name, absent[name]) for name in names}, tuple(cotangents)
+
+    def _write_layers(self, step: BackwardLayers, writer: Writer, found: dict, cotangents: list) -> None:
+        block = step.block
+        gathered: dict[Letter, list[Expression]] = {letter: [] for letter in step.shared}
+        for value in reversed(layer_range(block, self.model.sizes, self.model.name)):
+            index = {block.index: value}
+            cotangents += [writer.define(letter, index) for letter in step.cotangents]
+            for letter, coefficient in step.coefficients.items():
+                found[writer.name(letter.name, index)] = writer.expression(coefficient, index)
+            for letter, part in step.shared.items():
+                gathered[letter].append(writer.expression(part, index))
+            cotangents += [writer.define(letter, index) for letter in step.outgoing]
+        for letter, parts in gathered.items():
+            value = total(parts)
+            writer.scope[letter.name] = Letter(Symbol(letter.name, value.shape, "defined", value))
+            cotangents.append(writer.scope[letter.name])
 
     def __getitem__(self, name: str) -> Expression:
-        if name not in self._pulled.coefficients:
-            known = list(self._pulled.coefficients)
-            cure = suggestion(name, known) or f"coefficients: {listing(known)}"
+        found = self._written[0]
+        if name not in found:
+            cure = suggestion(name, found) or f"coefficients: {listing(found)}"
             raise FormError(f"the form has no coefficient of d{name}; {cure}")
-        return self._pulled.coefficients[name]
+        return found[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._pulled.coefficients
+        return name in self._written[0]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._pulled.coefficients)
+        return iter(self._written[0])
 
     def __len__(self) -> int:
-        return len(self._pulled.coefficients)
+        return len(self._written[0])
+
+    def __reduce__(self) -> tuple:
+        return (derive, (self.model, self._names))
 
     @property
     def cotangents(self) -> tuple[Letter, ...]:
-        """The letters ``G, M, U, ...`` of the backward pass in its order; each has a definition."""
-        return self._pulled.cotangents
+        """The letters ``G, M, U, ...`` of the backward pass in its order, layer by layer; each has a definition."""
+        return self._written[1]
 
     @cached_property
     def one_form(self) -> Expression:
         """The whole form, ``Σ C_W dW`` read under a trace."""
-        return OneForm(*(Product(*factors(c), self.model.letters[name].differential) for name, c in self.items()))
+        return OneForm(*(Product(c, self.model.letters[name].differential) for name, c in self.items()))
 
     def words(self, name: str | None = None) -> Words:
         """The summands of a coefficient in the expanded normal form; of all, each with its differential, if no name."""
@@ -83,7 +125,8 @@ class Form(Mapping[str, Expression]):
     def steps(self, name: str) -> list[Passage]:
         """The derivation of a coefficient, from the loss to the weight, with every use of a rule.
 
-        Each passage goes through one definition: its one-form, the stages of the pipeline, and what it contributes.
+        Each passage goes through one definition of the page: its one-form, the stages of the pipeline, and what it
+        contributes.
 
         >>> from formcalc.language import parse
         >>> letters = {"X": ("T", "d"), "W": ("d", "v")}
@@ -92,30 +135,57 @@ class Form(Mapping[str, Expression]):
         shift at 0:  E^t mm(X W, X dW)  ->  mm(W^t X^t, E^t) X dW
         """
         self[name]  # an unknown name is an error
-        needed = {self.model.letters[name]}
-        chosen = []
-        for passage in reversed(self._pulled.passages):
-            if needed & passage.contributions.keys():
-                chosen.append(replace(passage, stages=tuple(stages(passage.stages[0].before))))
-                needed |= {passage.of} if passage.of is not None else set()
-        return chosen[::-1]
+        needed = {self.model.unrolled.written_as[name][0]}
+        blocks = [step.block for step in self.backward.steps if isinstance(step, BackwardLayers)]
+        handed = {state.next: {state.letter, state.end} for block in blocks for state in block.states}
+        chosen: set[int] = set()
+        while True:
+            before = len(chosen)
+            for number, passage in enumerate(self.backward.passages):
+                if needed & passage.contributions.keys():
+                    chosen.add(number)
+                    needed |= {passage.of} | handed.get(passage.of, set()) if passage.of is not None else set()
+            if len(chosen) == before:
+                break
+        passages = [self.backward.passages[number] for number in sorted(chosen)]
+        return [replace(passage, stages=tuple(stages(passage.stages[0].before))) for passage in passages]
 
-    def _equations(self) -> list[tuple[Expression, Expression]]:
-        weights = self.model.letters
-        return [(weights[name].differential, coefficient) for name, coefficient in self.items()]
-
-    def _definitions(self) -> list[tuple[Expression, Expression]]:
-        return [(letter, letter.definition) for letter in self.cotangents if letter.definition is not None]
+    def lines(self) -> list[Line]:
+        """The backward page, line by line, layers written once."""
+        result: list[Line] = []
+        for step in self.backward.steps:
+            if isinstance(step, Letter):
+                result.append(Line(step, step.definition))
+                continue
+            result.append(Line(f"layers {step.block.index} = {step.block.last} .. {step.block.first}"))
+            result += [Line(letter, letter.definition, depth=1) for letter in step.cotangents]
+            result += [Line(w.differential, c, ":", 1) for w, c in step.coefficients.items() if w.role == "weight"]
+            result += [Line(letter, letter.definition, depth=1) for letter in step.outgoing]
+            result += [Line(letter, part, f"= Σ_{step.block.index}") for letter, part in step.shared.items()]
+        return result + [Line(w.differential, c, ":") for w, c in self.backward.coefficients.items()]
 
     def __str__(self) -> str:
-        lines = [f"{letter} = {definition}" for letter, definition in self._definitions()]
-        return "\n".join([*lines, *(f"{letter} : {coefficient}" for letter, coefficient in self._equations())])
+        return "\n".join(map(str, self.lines()))
 
     def _repr_html_(self) -> str:
-        return equations_html(self._definitions()) + equations_html(self._equations(), ":")
+        return equations_html((line.left, line.sign, line.right, line.depth) for line in self.lines())
 
     def __repr__(self) -> str:
         return f"<form of {self.model.name}: {listing(self)}>"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a page: ``G_L = E^t``, ``dW_i : ...`` inside layers, or words alone, such as the head of the layers."""
+
+    left: Expression | str
+    right: Expression | None = None
+    sign: str = "="
+    depth: int = 0
+
+    def __str__(self) -> str:
+        indent = "  " * self.depth
+        return f"{indent}{self.left}" if self.right is None else f"{indent}{self.left} {self.sign} {self.right}"
 
 
 def derive(model: Model | Expression, wrt: Collection[str] | None = None) -> Form:
@@ -136,11 +206,14 @@ def derive(model: Model | Expression, wrt: Collection[str] | None = None) -> For
     """
     if isinstance(model, Expression):
         model = linear_model(model)
-    weights = model.weights if wrt is None else list(wrt)
-    for name in weights:
-        if name not in model.letters or model.letters[name].symbol.is_constant:
-            cure = suggestion(name, model.inputs) or f"its letters: {listing(model.inputs)}"
-            raise FormError(f"{name} is no letter of {model.name} to differentiate by; {cure}")
+    if wrt is None:
+        weights = list(model.source.weights())
+    else:
+        for name in wrt:
+            if name not in model.letters or model.letters[name].symbol.is_constant:
+                cure = suggestion(name, model.inputs) or f"its letters: {listing(model.inputs)}"
+                raise FormError(f"{name} is no letter of {model.name} to differentiate by; {cure}")
+        weights = list(dict.fromkeys(model.unrolled.written_as[name][0] for name in wrt))
     if not weights:
         raise FormError(f"{model.name} has no weights to differentiate by")
-    return Form(model, pull_back(model, weights))
+    return Form(model, pull_back(model.source, weights), None if wrt is None else tuple(wrt))

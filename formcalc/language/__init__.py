@@ -4,7 +4,8 @@ from formcalc.algebra import Expression
 from formcalc.language.declaration import Declaration, declare
 from formcalc.language.html import html, notebook_html
 from formcalc.language.latex import latex
-from formcalc.language.model import Model, half_squared_error, linear_model
+from formcalc.language.model import Model, linear_model
+from formcalc.language.page import Page, read_page
 from formcalc.language.parser import parse
 from formcalc.language.sympy_expressions import to_sympy
 
@@ -13,11 +14,12 @@ Expression.kinds = Expression.kinds._replace(html=notebook_html)
 __all__ = [
     "Declaration",
     "Model",
+    "Page",
     "declare",
-    "half_squared_error",
     "html",
     "latex",
     "linear_model",
     "parse",
+    "read_page",
     "to_sympy",
 ]

@@ -76,8 +76,14 @@ def notebook_html(expression: Expression) -> str:
     return f'<span style="{_STYLE}">{html(expression)}</span>'
 
 
-def equations_html(pairs: Iterable[tuple[Expression, Expression]], sign: str = "=") -> str:
-    """A table of equations, for notebooks."""
-    cell = f'<td style="text-align: left; {_STYLE}">'
-    rows = (f"<tr>{cell}{html(left)}</td>{cell}{sign}</td>{cell}{html(right)}</td></tr>" for left, right in pairs)
+def equations_html(lines: Iterable[tuple[Expression | str, str, Expression | None, int]]) -> str:
+    """A table of equations, for notebooks: left side, sign, right side (None for a heading), and depth of indentation."""
+    rows = []
+    for left, sign, right, depth in lines:
+        cell = f'<td style="text-align: left; padding-left: {1 + 2 * depth}em; {_STYLE}">'
+        shown = left if isinstance(left, str) else html(left)
+        if right is None:
+            rows.append(f'<tr><td colspan="3" style="text-align: left; {_STYLE}">{shown}</td></tr>')
+        else:
+            rows.append(f"<tr>{cell}{shown}</td>{cell}{sign}</td>{cell}{html(right)}</td></tr>")
     return f"<table>{''.join(rows)}</table>"

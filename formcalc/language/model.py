@@ -1,10 +1,9 @@
-"""A model: declared letters, definitions that abbreviate, and a scalar loss."""
+"""A model: a page at given sizes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from functools import cached_property
 
 from formcalc.algebra import (
@@ -22,6 +21,8 @@ from formcalc.algebra import (
     shape_text,
 )
 from formcalc.errors import ArrayError, FormError
+from formcalc.language.page import ROLES, Declared, Defined, Page, PageDimension
+from formcalc.language.unrolling import Unrolled, sizes_of, unroll
 
 
 def below(node: Expression) -> tuple[Expression, ...]:
@@ -33,23 +34,56 @@ def below(node: Expression) -> tuple[Expression, ...]:
 
 @dataclass(frozen=True)
 class Model:
-    """A model whose loss is a closed expression in its letters.
+    """A page at given sizes. Its layers are written out only when their letters are asked for.
 
     Attributes:
         name: how it was loaded.
-        letters: the declared letters by name: weights, data, ones.
-        definitions: the letters that abbreviate expressions, each after those it uses.
-        loss: the scalar that is minimised.
-        sizes: the size of every symbolic dimension.
-        title: one line that says what it is.
+        source: the page as it was read.
+        sizes: the size of every dimension that has one.
     """
 
     name: str
-    letters: Mapping[str, Letter]
-    definitions: tuple[Letter, ...]
-    loss: Expression
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    title: str = ""
+    source: Page
+    sizes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, page: Page, name: str, dimensions: Mapping[str, int]) -> Model:
+        """The model of a page, with the page's default for every dimension that is not given.
+
+        Raises:
+            FormcalcError: an unknown dimension, or a size that is not a positive integer, or none at all.
+        """
+        return cls(name, page, sizes_of(page, dimensions, name))
+
+    @property
+    def page(self) -> str:
+        """The text of the page."""
+        return self.source.text
+
+    @property
+    def title(self) -> str:
+        """One line that says what it is."""
+        return self.source.title
+
+    @cached_property
+    def unrolled(self) -> Unrolled:
+        """The letters, definitions and loss with all layers written out."""
+        return unroll(self.source, self.sizes, self.name)
+
+    @property
+    def letters(self) -> Mapping[str, Letter]:
+        """The declared letters by name: weights, data, ones."""
+        return self.unrolled.declared
+
+    @property
+    def definitions(self) -> tuple[Letter, ...]:
+        """The letters that abbreviate expressions, each after those it uses."""
+        return self.unrolled.definitions
+
+    @property
+    def loss(self) -> Expression:
+        """The scalar that is minimised."""
+        return self.unrolled.loss
 
     @property
     def weights(self) -> list[str]:
@@ -82,49 +116,57 @@ class Model:
             raise ArrayError(f"dimension {dimension} of {self.name} has no size: give it one, {dimension}=...")
         return self.sizes[str(dimension)]
 
-    @cached_property
+    @property
     def dimensions(self) -> list[str]:
-        """The names of the symbolic dimensions, in order of appearance."""
-        names: dict[str, None] = {}
-        for node in (*self.letters.values(), *postorder(self.loss, below)):
-            for dimension in (node.base,) if isinstance(node, Power) else node.shape:
-                if dimension.is_symbolic and dimension.value != PI:
-                    names.setdefault(str(dimension))
-        return list(names)
+        """The names of the dimensions, in order of declaration."""
+        return [dimension.name for dimension in self.source.dimensions]
 
     def __str__(self) -> str:
-        lines = []
-        for role in ("data", "ones", "weight"):
-            declared = [f"{n}: {shape_text(x.shape)}" for n, x in self.letters.items() if x.role == role]
-            if declared:
-                lines.append(f"{'weights' if role == 'weight' else role:8} {', '.join(declared)}")
-        lines += [f"{letter.name} = {letter.definition}" for letter in self.definitions]
-        return "\n".join([*lines, f"loss = {self.loss}"])
-
-
-def half_squared_error(answer: Expression, target: Letter) -> tuple[Letter, Expression]:
-    """The error ``E = Y - F``, a letter with a definition, and the loss ``1/2 trace(E^t E)``."""
-    error = Letter(Symbol("E", answer.shape, "defined", target - answer))
-    return error, Product(Number(Fraction(1, 2)), Trace(Product(error.transposed, error)))
+        return self.page
 
 
 def linear_model(answer: Expression, sizes: Mapping[str, int] | None = None, name: str = "expression") -> Model:
     """The model of a bare expression `F`: given an error `E`, the form ``trace(E^t dF)``, the loss ``-trace(E^t F)``.
 
     Raises:
-        FormError: the expression is a scalar or a form, has no weights, or uses the letter E itself.
+        FormError: the expression is a scalar or a form, or uses the letter E itself.
     """
     if len(answer.shape) != 2 or answer.degree:
         raise FormError(
             f"{excerpt(answer)} is no matrix expression: a form is derived from a matrix without differentials"
         )
-    used = {node.name: node.plain for node in postorder(answer, below) if isinstance(node, Letter)}
+    used: dict[str, Letter] = {}
+    dimensions: dict[str, None] = {}
+    for node in postorder(answer, below):
+        if isinstance(node, Letter):
+            used.setdefault(node.name, node.plain)
+        for dimension in (node.base,) if isinstance(node, Power) else node.shape:
+            if dimension.is_symbolic and dimension.value != PI:
+                dimensions.setdefault(str(dimension))
     if "E" in used:
         raise FormError(
             "the letter E names the error of the form trace(E^t dF): give the expression's own E another name"
         )
     error = Letter(Symbol("E", answer.shape, "data"))
-    declared = {name: letter for name, letter in used.items() if letter.definition is None}
-    definitions = tuple(letter for letter in used.values() if letter.definition is not None)
+    declared = (*(letter for letter in used.values() if letter.definition is None), error)
+    defined = tuple(Defined(letter) for letter in used.values() if letter.definition is not None)
     loss = Product(Number(-1), Trace(Product(error.transposed, answer)))
-    return Model(name, {**declared, "E": error}, definitions, loss, dict(sizes or {}), "a single expression")
+    page = Page(
+        _text(tuple(dimensions), declared, defined, loss),
+        "a single expression",
+        tuple(PageDimension(dimension, "", None) for dimension in dimensions),
+        (Declared(declared), *defined),
+        loss,
+    )
+    return Model(name, page, dict(sizes or {}))
+
+
+def _text(
+    dimensions: tuple[str, ...], declared: tuple[Letter, ...], defined: tuple[Defined, ...], loss: Expression
+) -> str:
+    lines = [f"dims     {', '.join(dimensions)}"] if dimensions else []
+    for word, role in ROLES.items():
+        group = [f"{letter.name}: {shape_text(letter.shape)}" for letter in declared if letter.role == role]
+        lines += [f"{word:8} {', '.join(group)}"] if group else []
+    lines += [f"{statement.letter.name} = {statement.letter.definition}" for statement in defined]
+    return "\n".join([*lines, f"loss = {loss}", ""])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -35,7 +35,7 @@ from formcalc.algebra import (
 from formcalc.errors import ParseError, ShapeError, listing, suggestion
 from formcalc.language.declaration import UNIT, Declaration, declare, size
 from formcalc.language.names import canonical, superscript
-from formcalc.language.source import Place
+from formcalc.language.source import Excerpt, Place
 from formcalc.operators import Dialect, Differential, Operator, operator_named, operator_names
 
 #: A number with more digits than this is an accident as well.
@@ -50,7 +50,7 @@ MAX_NESTING = 20_000
 @lru_cache(maxsize=1)
 def _lark() -> Lark:
     text = files("formcalc.grammar").joinpath("formcalc.lark").read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", maybe_placeholders=False)
+    return Lark(text, parser="lalr", start=["start", "dims", "letters", "range"], maybe_placeholders=True)
 
 
 def parse(
@@ -75,40 +75,55 @@ def parse(
     >>> str(parse("(X Q)^t X + 2*A", {"X": ("T", "d"), "Q": ("d", "n"), "A": ("n", "d")}))
     '(Q^t X^t) X + 2 A'
     """
-    letters = declare(shapes, roles)
-    _check_parentheses(text)
+    return read(Excerpt(text, 0, len(text)), declare(shapes, roles), dialect=dialect)
+
+
+def read(
+    source: Excerpt, letters: Mapping[str, Letter], dimensions: Iterable[str] = (), dialect: Dialect = "exact"
+) -> Expression:
+    """The expression that a part of a text denotes, over declared letters and dimensions."""
+    return _Reader(source, letters, dimensions, dialect).read(syntax(source, "start"))
+
+
+def syntax(source: Excerpt, rule: str) -> Tree:
+    """The syntax tree of a part of a text, by a rule of the grammar.
+
+    Raises:
+        ParseError: with line, column, the text and the likely cure.
+    """
+    _check_parentheses(source)
     try:
-        tree = _lark().parse(text)
+        return _lark().parse(source.text, start=rule)
     except (UnexpectedCharacters, UnexpectedEOF, UnexpectedToken) as error:
-        raise _syntax_error(text, error) from None
-    return _Reader(text, letters, dialect).read(tree)
+        raise _syntax_error(source, error) from None
 
 
 def _is_square(expression: Expression) -> bool:
     return len(expression.shape) == 2 and expression.shape[0] is expression.shape[1]
 
 
-def _check_parentheses(text: str) -> None:
+def _check_parentheses(source: Excerpt) -> None:
     """Find an unbalanced parenthesis before the parser does, where the message can name it."""
     open_at: list[int] = []
-    for match in re.finditer(r"[()]", text):
+    for match in re.finditer(r"[()]", source.text):
         if match.group() == "(":
             open_at.append(match.start())
             if len(open_at) > MAX_NESTING:
-                raise Place(text, match.start()).error(
+                raise source.place(match.start()).error(
                     f"parentheses nested deeper than {MAX_NESTING}", "name the inner part and write it apart"
                 )
         elif not open_at:
-            raise Place(text, match.start()).error(
+            raise source.place(match.start()).error(
                 "unbalanced parenthesis ')'", "it closes nothing: remove it, or open it"
             )
         else:
             open_at.pop()
     if open_at:
-        raise Place(text, open_at[-1]).error("unbalanced parenthesis '('", "it is never closed: add ')'")
+        raise source.place(open_at[-1]).error("unbalanced parenthesis '('", "it is never closed: add ')'")
 
 
-def _syntax_error(text: str, error: Exception) -> ParseError:
+def _syntax_error(source: Excerpt, error: Exception) -> ParseError:
+    text = source.text
     if not text.strip():
         return ParseError("the text is empty: write an expression such as 'X Q K^t X^t'")
     if isinstance(error, UnexpectedCharacters):
@@ -120,15 +135,15 @@ def _syntax_error(text: str, error: Exception) -> ParseError:
             ".": "write .* for the Hadamard product, and 0.5 for a decimal",
             "@": "a product is written side by side, A B",
         }.get(character, "")
-        return Place(text, offset).error(f"unexpected character {character!r}", cure)
+        return source.place(offset).error(f"unexpected character {character!r}", cure)
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         token = error.token
-        place = Place(text, token.start_pos or 0, len(token))
+        place = source.place(token.start_pos or 0, len(token))
         is_operand_due = "NAME" in error.accepts
         cure = "an operand is missing before it" if is_operand_due else "it separates the arguments of an operator"
         return place.error(f"unexpected {str(token)!r}", cure)
     end = len(text.rstrip())
-    return Place(text, max(0, end - 1)).error("the expression ends too early", "an operand is missing after it")
+    return source.place(max(0, end - 1)).error("the expression ends too early", "an operand is missing after it")
 
 
 @dataclass(frozen=True)
@@ -151,13 +166,15 @@ _Factors: TypeAlias = tuple[_Value, ...]
 class _Reader:
     """Reads a syntax tree bottom-up, without recursion."""
 
-    def __init__(self, text: str, letters: dict[str, Letter], dialect: Dialect) -> None:
-        self.text = text
+    def __init__(
+        self, source: Excerpt, letters: Mapping[str, Letter], dimensions: Iterable[str], dialect: Dialect
+    ) -> None:
+        self.source = source
         self.letters = letters
         self.dialect: Dialect = dialect
         self.dimensions = {
             str(size) for letter in letters.values() for size in letter.symbol.shape if size.is_symbolic
-        } | {PI}
+        } | {PI, *dimensions}
 
     def read(self, tree: Tree) -> Expression:
         values: dict[int, Any] = {}
@@ -179,7 +196,7 @@ class _Reader:
         return result.expression
 
     def place(self, token: Token) -> Place:
-        return Place(self.text, token.start_pos or 0, len(token))
+        return self.source.place(token.start_pos or 0, len(token))
 
     def build(self, kind: Callable[..., Expression], start: Token, *operands: Expression) -> Expression:
         """Build a node; a shape error gets the place in the text."""

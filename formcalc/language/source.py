@@ -42,3 +42,24 @@ class Place:
         """The error "message at line 1, column 1", the line with carets, and the cure."""
         parts = [f"{message} at line {self.line}, column {self.column}", self.pointer()]
         return ParseError("\n".join([*parts, cure] if cure else parts))
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A part of a text that is read on its own, while errors point into the whole."""
+
+    whole: str
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return self.whole[self.start : self.end]
+
+    def place(self, offset: int, length: int = 1) -> Place:
+        """The place of something `offset` characters into the part."""
+        return Place(self.whole, min(self.start + offset, max(len(self.whole) - 1, 0)), length)
+
+    def after(self, offset: int) -> Excerpt:
+        """The rest of the part, from `offset` on."""
+        return Excerpt(self.whole, self.start + offset, self.end)

@@ -1,5 +1,5 @@
-"""The stock models."""
+"""The stock models, and models from files."""
 
-from formcalc.models.stock import load, models
+from formcalc.models.stock import load, models, read
 
-__all__ = ["load", "models"]
+__all__ = ["load", "models", "read"]

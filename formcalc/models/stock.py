@@ -1,44 +1,19 @@
-"""The stock models, by name."""
+"""The stock models: pages in the language, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
 
-from formcalc.errors import FormcalcError, suggestion
-from formcalc.language import Model
-from formcalc.models.encoder import DEFAULTS, encoder
+from formcalc.errors import FormcalcError, ParseError, suggestion
+from formcalc.language import Model, Page, read_page
 
+#: The stock pages, in the order in which they are listed.
+PAGES: tuple[str, ...] = ("encoder", "encoder-product", "encoder-linear", "encoder-linear-product")
 
-@dataclass(frozen=True)
-class Stock:
-    """A stock model: what it is, how it is built from sizes and a number of layers, and its default sizes."""
-
-    title: str
-    build: Callable[[Mapping[str, int], int], Model]
-    sizes: Mapping[str, int]
-    layers: int = 2
-
-
-_PRODUCT_SIZES = {name: size for name, size in DEFAULTS.items() if name != "d"}
-
-STOCK: dict[str, Stock] = {
-    "encoder": Stock("the manual's encoder, equation (1), layers composed", encoder, DEFAULTS),
-    "encoder-product": Stock(
-        "the manual's formal product of layers, each with its own constant X_i",
-        partial(encoder, composed=False),
-        _PRODUCT_SIZES,
-    ),
-    "encoder-linear": Stock(
-        "the encoder with attention without softmax, composed", partial(encoder, softmax=False), DEFAULTS
-    ),
-    "encoder-linear-product": Stock(
-        "the formal product of layers without softmax",
-        partial(encoder, composed=False, softmax=False),
-        _PRODUCT_SIZES,
-    ),
-}
+#: A page longer than this is no page.
+MAX_PAGE = 1_000_000
 
 
 def models() -> list[str]:
@@ -47,35 +22,62 @@ def models() -> list[str]:
     >>> models()
     ['encoder', 'encoder-product', 'encoder-linear', 'encoder-linear-product']
     """
-    return list(STOCK)
+    return list(PAGES)
 
 
-def load(name: str, **dimensions: int) -> Model:
-    """A stock model at given sizes.
+@lru_cache(maxsize=64)
+def _read(text: str) -> Page:
+    return read_page(text)
+
+
+def load(page: str | Path, **dimensions: int) -> Model:
+    """A model at given sizes, from a stock page, a file, or the text of a page.
 
     Args:
-        name: one of `models()`.
-        dimensions: ``L`` layers, ``T`` tokens, ``d`` width, ``n`` key width, ``v`` value width. Those left out have
-            defaults; if only the width is given, keys and values are as wide.
+        page: one of `models()`, the path of a file that ends in ``.fc``, or a text of more than one line.
+        dimensions: sizes, by the names that the page's ``dims`` line declares; those left out have the page's defaults.
 
     Raises:
-        FormcalcError: an unknown model or dimension, or a size that is not a positive integer.
+        FormcalcError: an unknown model or dimension, a file that cannot be read, a size that is not a positive integer.
+        ParseError: the page is not well written; the message names line, column and cure.
 
     >>> model = load("encoder", L=2, T=5, d=8)
     >>> model.shapes["Q_1"], model.weights[:3]
     ((8, 8), ['Q_0', 'K_0', 'V_0'])
+    >>> print(load("dims T = 3, d = 2\\ndata X: T×d\\nweights W: d×d\\nloss = trace(X W X^t)").loss)
+    trace(X W X^t)
     """
-    if name not in STOCK:
-        cure = suggestion(name, STOCK) or f"stock models: {', '.join(STOCK)}"
-        raise FormcalcError(f"unknown model {name!r}; {cure}")
-    stock = STOCK[name]
-    for dimension, size in dimensions.items():
-        if dimension != "L" and dimension not in stock.sizes:
-            raise FormcalcError(f"{name} has no dimension {dimension!r}; its dimensions: L, {', '.join(stock.sizes)}")
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise FormcalcError(f"dimension {dimension} of {name} is a positive integer, not {size!r}")
-    width = dimensions.get("d", dimensions.get("T") if "d" not in stock.sizes else None)
-    derived = {} if width is None else {"n": width, "v": width}
-    sizes = {key: dimensions.get(key, derived.get(key, default)) for key, default in stock.sizes.items()}
-    model = stock.build(sizes, dimensions.get("L", stock.layers))
-    return Model(name, model.letters, model.definitions, model.loss, model.sizes, model.title)
+    name, source = read(page)
+    return Model.of(source, name, dimensions)
+
+
+def read(page: str | Path) -> tuple[str, Page]:
+    """The name and the page behind the name of a stock model, a path, or a text; see `load`."""
+    name, text = _text_of(str(page))
+    try:
+        return name, _read(text)
+    except ParseError as error:
+        if "\n" in str(page) or name in PAGES:
+            raise
+        raise ParseError(f"{name}: {error}") from None
+
+
+def _text_of(page: str) -> tuple[str, str]:
+    if page in PAGES:
+        return page, files("formcalc.models").joinpath("pages", f"{page}.fc").read_text(encoding="utf-8")
+    if "\n" in page:
+        return "page", page
+    if not page.endswith(".fc"):
+        cure = suggestion(page, PAGES) or f"stock models: {', '.join(PAGES)}; a file of your own ends in .fc"
+        raise FormcalcError(f"unknown model {page!r}; {cure}")
+    path = Path(page)
+    try:
+        if path.stat().st_size > MAX_PAGE:
+            raise FormcalcError(f"{page}: the file has more than {MAX_PAGE} bytes; a page is shorter")
+        return page, path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FormcalcError(
+            f"{page}: this is no text in UTF-8: byte {error.start} is {error.object[error.start]:#x}"
+        ) from None
+    except OSError as error:
+        raise FormcalcError(f"{page}: cannot be read: {error.strerror or error}") from None
