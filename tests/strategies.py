@@ -82,6 +82,15 @@ def letters(draw: st.DrawFn, shape: Shape | None = None, differentials: bool = F
     return Letter(letter.symbol, is_transposed, is_differential)
 
 
+def at(row: Operator, inner: Expression, smooth: bool) -> Expression:
+    """An argument for a row: in its domain, and, if it is to be smooth there, away from kinks and not huge."""
+    if smooth and row.kinks:
+        return Sum(inner, LETTERS[f"X_{{{inner.shape[0]},{inner.shape[1]}}}"])
+    if smooth and row is operator_named("exp"):
+        return Apply(operator_named("tanh"), inner)
+    return inner if row.domain == "real" else Sum(Hadamard(inner, inner), ones(*inner.shape))
+
+
 @st.composite
 def expressions(
     draw: st.DrawFn,
@@ -120,20 +129,12 @@ def expressions(
     def several(kind: type[Expression]) -> Expression:
         return kind(*(part(shape) for _ in range(draw(st.integers(2, 3)))))
 
-    def argument(row: Operator) -> Expression:
-        inner = part(shape, False)
-        if smooth and row.kinks:
-            return Sum(inner, LETTERS[f"X_{{{shape[0]},{shape[1]}}}"])
-        if smooth and row is operator_named("exp"):
-            return Apply(operator_named("tanh"), inner)
-        return inner if row.domain == "real" else Sum(Hadamard(inner, inner), ones(*shape))
-
     def applied() -> Expression:
         row = draw(rows)
         by_columns = draw(st.booleans())
         if draw(st.booleans()):
-            return Apply(Differential(row), argument(row), part(shape), by_columns=by_columns)
-        return Apply(row, argument(row), by_columns=by_columns)
+            return Apply(Differential(row), at(row, part(shape, False), smooth), part(shape), by_columns=by_columns)
+        return Apply(row, at(row, part(shape, False), smooth), by_columns=by_columns)
 
     def form() -> Expression:
         drawn = draw(one_forms(depth - 1))
@@ -158,6 +159,21 @@ def expressions(
         ]
         leaf = scalar_leaf
     return draw(st.sampled_from(kinds))() if depth > 0 else leaf()
+
+
+@st.composite
+def answers(draw: st.DrawFn, operator: Operator | Differential) -> Expression:
+    """Smooth answers ``A φ(P) + W``, or ``A Dφ(P)[R] + W``, with random A, P and R."""
+    rows, shape = draw(st.sampled_from(DIMENSIONS)), draw(shapes)
+
+    def part(shape: Shape) -> Expression:
+        return draw(expressions(shape, depth=2, zero=False, smooth=True))
+
+    is_linear = isinstance(operator, Differential)
+    argument = at(operator.of if is_linear else operator, part(shape), smooth=True)
+    directions = (part(shape),) if is_linear else ()
+    applied = Apply(operator, argument, *directions, by_columns=draw(st.booleans()))
+    return Sum(Product(part((rows, shape[0])), applied), LETTERS[f"W_{{{rows},{shape[1]}}}"])
 
 
 @st.composite

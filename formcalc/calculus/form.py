@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from formcalc.algebra import Expression, Letter, OneForm, Product, Symbol, postorder
+from formcalc.algebra import Expression, Letter, OneForm, Product, Symbol, excerpt, postorder
 from formcalc.calculus.differential import d
 from formcalc.calculus.expansion import factors
 from formcalc.calculus.pipeline import stages
@@ -139,7 +139,9 @@ def derive(model: Model | Expression, wrt: Collection[str] | None = None) -> For
     weights = model.weights if wrt is None else list(wrt)
     for name in weights:
         if name not in model.letters or model.letters[name].symbol.is_constant:
+            abbreviated = [x.definition for x in model.definitions if x.name == name and x.definition is not None]
             cure = suggestion(name, model.inputs) or f"its letters: {listing(model.inputs)}"
+            cure = f"it abbreviates {excerpt(abbreviated[0])}" if abbreviated else cure
             raise FormError(f"{name} is no letter of {model.name} to differentiate by; {cure}")
     if not weights:
         raise FormError(f"{model.name} has no weights to differentiate by")

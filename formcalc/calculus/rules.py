@@ -53,9 +53,7 @@ SHIFT = Rule("shift", "trace(A L(P, R) B) = trace(L^t(P^t, B A) R)", "A mm(P, C 
 SHIFT_HADAMARD = Rule(
     "shift Hadamard", "trace(A (G ∘ R) B) = trace((G^t ∘ (B A)) R)", "A (G ∘ dW) B", "(G^t ∘ (B A)) dW"
 )
-SHIFT_TRACE = Rule(
-    "shift trace", "trace(A trace(R) B) = trace(trace(B A) R)", "A trace(C dW) B", "trace(B A) C dW"
-)
+SHIFT_TRACE = Rule("shift trace", "trace(A trace(R) B) = trace(trace(B A) R)", "A trace(C dW) B", "trace(B A) C dW")
 ROTATE = Rule("rotate", "trace(A dW B) = trace(B A dW)", "A dW B", "B A dW")
 TRANSPOSE = Rule("transpose", "trace(A dW^t) = trace(A^t dW)", "A B dW^t", "B^t A^t dW")
 GATHER = Rule("gather", "words with the same differential are one coefficient", "A dW + B dW", "(A + B) dW")
