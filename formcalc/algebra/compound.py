@@ -127,7 +127,9 @@ class OneForm(Compound):
     __slots__ = ()
 
     def __new__(cls, *words: Expression) -> Expression:  # type: ignore[misc]  # words of one shape are a sum
-        if words and all(word.shape == words[0].shape for word in words):
+        if not words:
+            raise ShapeError("a one-form needs at least one word")
+        if all(word.shape == words[0].shape for word in words):
             return Sum(*words)
         for word in words:
             if len(word.shape) != 2 or word.shape[0] is not word.shape[1]:

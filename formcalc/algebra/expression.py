@@ -130,14 +130,13 @@ def first_paths(root: Expression) -> dict[Expression, tuple[int, ...]]:
 
     Paths are as long as the expression is deep, so this is for showing steps, not for computing.
     """
-    paths: dict[Expression, tuple[int, ...]] = {root: ()}
-    stack = [root]
+    paths: dict[Expression, tuple[int, ...]] = {}
+    stack: list[tuple[Expression, tuple[int, ...]]] = [(root, ())]
     while stack:
-        node = stack.pop()
-        for index, child in enumerate(node.children):
-            if child not in paths:
-                paths[child] = (*paths[node], index)
-                stack.append(child)
+        node, path = stack.pop()
+        if node not in paths:
+            paths[node] = path
+            stack.extend((child, (*path, index)) for index, child in reversed([*enumerate(node.children)]))
     return paths
 
 

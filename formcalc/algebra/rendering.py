@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
+from typing import TypeAlias
 
 from formcalc.algebra.application import Apply
 from formcalc.algebra.compound import Hadamard, OneForm, Product, Sum, Trace
@@ -23,7 +24,7 @@ class Notation:
     power: Callable[[Power], str]
     operator: Callable[[Apply], str]
     trace: str
-    juxtapose: Callable[[list[str]], str]
+    juxtapose: str = " "
     plus: str = " + "
     minus: str = " - "
     negative: str = "-"
@@ -42,9 +43,29 @@ class _Strength(IntEnum):
     ATOM = 3
 
 
+#: A text in parts that are joined only once, so that deep nesting does not copy text again and again.
+_Rope: TypeAlias = "str | tuple[_Rope, ...]"
+
+
+def _joined(rope: _Rope) -> str:
+    parts: list[str] = []
+    stack = [rope]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str):
+            parts.append(part)
+        else:
+            stack.extend(reversed(part))
+    return "".join(parts)
+
+
+def _separated(separator: str, ropes: Iterable[_Rope]) -> _Rope:
+    return tuple(part for rope in ropes for part in (separator, rope))[1:]
+
+
 @dataclass(frozen=True)
 class _Piece:
-    body: str
+    body: _Rope
     strength: _Strength
     is_negative: bool = False
 
@@ -52,11 +73,11 @@ class _Piece:
 def render(expression: Expression, notation: Notation) -> str:
     """The text of an expression in a notation. Shared subexpressions are rendered once."""
 
-    def whole(piece: _Piece) -> str:
-        return notation.negative + piece.body if piece.is_negative else piece.body
+    def whole(piece: _Piece) -> _Rope:
+        return (notation.negative, piece.body) if piece.is_negative else piece.body
 
-    def enclosed(piece: _Piece) -> str:
-        return notation.left + whole(piece) + notation.right
+    def enclosed(piece: _Piece) -> _Rope:
+        return (notation.left, whole(piece), notation.right)
 
     def product(node: Product, pieces: tuple[_Piece, ...]) -> _Piece:
         first = node.children[0]
@@ -68,17 +89,17 @@ def render(expression: Expression, notation: Notation) -> str:
         # -1 A is written -A, unless a number follows, which the sign would then belong to.
         if is_negative and pieces[0].body == "1" and not isinstance(node.children[1], Number):
             texts = texts[1:]
-        return _Piece(notation.juxtapose(texts), _Strength.PRODUCT, is_negative)
+        return _Piece(_separated(notation.juxtapose, texts), _Strength.PRODUCT, is_negative)
 
     def total(pieces: tuple[_Piece, ...]) -> _Piece:
-        text = ""
-        for index, piece in enumerate(pieces):
-            body = enclosed(piece) if piece.strength == _Strength.SUM else piece.body
-            if index == 0:
-                text = body if piece.strength == _Strength.SUM else whole(piece)
-            else:
-                text += (notation.minus if piece.is_negative and piece.strength else notation.plus) + body
-        return _Piece(text, _Strength.SUM)
+        text: list[_Rope] = []
+        for piece in pieces:
+            if text:
+                text.append(notation.minus if piece.is_negative else notation.plus)
+            elif piece.is_negative:
+                text.append(notation.negative)
+            text.append(enclosed(piece) if piece.strength == _Strength.SUM else piece.body)
+        return _Piece(tuple(text), _Strength.SUM)
 
     def visit(node: Expression, pieces: tuple[_Piece, ...]) -> _Piece:
         match node:
@@ -94,15 +115,16 @@ def render(expression: Expression, notation: Notation) -> str:
                 return total(pieces)
             case Hadamard():
                 texts = [piece.body if piece.strength == _Strength.ATOM else enclosed(piece) for piece in pieces]
-                return _Piece(notation.hadamard.join(texts), _Strength.HADAMARD)
+                return _Piece(_separated(notation.hadamard, texts), _Strength.HADAMARD)
             case Trace():
-                return _Piece(notation.trace + enclosed(pieces[0]), _Strength.ATOM)
+                return _Piece((notation.trace, enclosed(pieces[0])), _Strength.ATOM)
             case Apply():
-                arguments = notation.comma.join(whole(piece) for piece in pieces)
-                return _Piece(notation.operator(node) + notation.left + arguments + notation.right, _Strength.ATOM)
+                arguments = _separated(notation.comma, map(whole, pieces))
+                body = (notation.operator(node), notation.left, arguments, notation.right)
+                return _Piece(body, _Strength.ATOM)
         raise TypeError(f"no rendering for {type(node).__name__}")
 
-    return whole(fold(expression, visit))
+    return _joined(whole(fold(expression, visit)))
 
 
 def _plain_letter(letter: Letter) -> str:
@@ -120,7 +142,6 @@ PLAIN = Notation(
     power=_plain_power,
     operator=lambda node: node.operator.name + ("^t" if node.by_columns else ""),
     trace="trace",
-    juxtapose=" ".join,
 )
 
 

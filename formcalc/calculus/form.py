@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from formcalc.algebra import Expression, Letter, Number, OneForm, Product, Symbol, ones, postorder
+from formcalc.algebra import Expression, Letter, Number, OneForm, Product, Symbol, excerpt, ones, postorder
 from formcalc.calculus.cyclic import total
 from formcalc.calculus.differential import d
 from formcalc.calculus.pipeline import stages
@@ -211,7 +211,9 @@ def derive(model: Model | Expression, wrt: Collection[str] | None = None) -> For
     else:
         for name in wrt:
             if name not in model.letters or model.letters[name].symbol.is_constant:
+                abbreviated = [x.definition for x in model.definitions if x.name == name and x.definition is not None]
                 cure = suggestion(name, model.inputs) or f"its letters: {listing(model.inputs)}"
+                cure = f"it abbreviates {excerpt(abbreviated[0])}" if abbreviated else cure
                 raise FormError(f"{name} is no letter of {model.name} to differentiate by; {cure}")
         weights = list(dict.fromkeys(model.unrolled.written_as[name][0] for name in wrt))
     if not weights:

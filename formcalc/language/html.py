@@ -51,7 +51,6 @@ HTML = Notation(
     power=_power,
     operator=_operator,
     trace="trace",
-    juxtapose=" ".join,
     minus=" − ",
     negative="−",
 )

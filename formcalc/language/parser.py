@@ -316,7 +316,8 @@ class _Reader:
         if is_raised and (found is None or name in self.dimensions):
             found = Power(name)  # only dimensions have powers, so n_0^{-1/2} declares n_0 by itself
         if found is None:
-            cure = suggestion(name, [*self.letters, *self.dimensions])
+            # a dimension of one letter resembles too many names
+            cure = suggestion(name, [*self.letters, *(size for size in self.dimensions if len(size) > 1)])
             if operator_named(name) is not None:
                 cure = f"{name} is an operator: write {name}(...)"
             declared = f"declared letters: {listing(self.letters) or 'none'}"

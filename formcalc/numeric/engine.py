@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any, Protocol
 
+import numpy as np
+
 from formcalc.algebra import (
     Apply,
     Dimension,
@@ -60,11 +62,13 @@ class Evaluation:
 
     def of(self, root: Expression) -> Any:
         """The value of an expression: a matrix, or a scalar."""
-        for node in postorder(root, self._below):
-            if node not in self.values:
-                value = self._value(node)
-                self.engine.check(node, value)
-                self.values[node] = value
+        # numpy's warnings say less than `check`, which names the node at fault
+        with np.errstate(all="ignore"):
+            for node in postorder(root, self._below):
+                if node not in self.values:
+                    value = self._value(node)
+                    self.engine.check(node, value)
+                    self.values[node] = value
         return self.values[root]
 
     def _below(self, node: Expression) -> Iterable[Expression]:

@@ -16,6 +16,11 @@ from formcalc.operators import Differential, Operator
 def refuse_literal(node: Apply) -> None:
     """The manual's dialect is symbolic only; say why."""
     operator = node.operator
+    if isinstance(operator, Differential) and operator.dialect == "manual" and not operator.is_literal:
+        raise EvaluationError(
+            f"{excerpt(node)} has no number: the manual's dialect leaves the mask of a shifted {operator.name} "
+            f"untransposed. Derive in the exact dialect, where shiftmm transposes it."
+        )
     if isinstance(operator, Differential) and operator.dialect == "manual":
         raise EvaluationError(
             f"{excerpt(node)} has no number: the literal reading writes the differential of softmax as a left factor, "
@@ -45,12 +50,10 @@ class NumpyEngine:
     def apply(self, node: Apply, arguments: list[Any]) -> Any:
         refuse_literal(node)
         operator = node.operator
-        # Out-of-domain arguments give nan, which `check` reports with the node at fault.
-        with np.errstate(all="ignore"):
-            if isinstance(operator, Differential):
-                return operator.of.push(*arguments)
-            assert isinstance(operator, Operator)
-            return operator.kernel(*arguments)
+        if isinstance(operator, Differential):
+            return operator.of.push(*arguments)
+        assert isinstance(operator, Operator)
+        return operator.kernel(*arguments)
 
     def trace(self, matrix: Any) -> Any:
         return np.trace(matrix)

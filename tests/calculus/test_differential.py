@@ -11,7 +11,7 @@ from formcalc.calculus import unfold
 from formcalc.calculus.expansion import terms
 from formcalc.errors import FormError, ParseError, ShapeError
 
-SQUARE = {name: ("n", "n") for name in "ABCGPQRSVWXZK"}
+SQUARE = dict.fromkeys("ABCGPQRSVWXZK", ("n", "n"))
 
 
 def square(text, **options):
@@ -110,7 +110,7 @@ def test_a_differential_inside_a_nonlinear_argument_is_refused():
     assert str(error.value) == (
         "m(dW): a differential stands in an argument that m is not linear in; differentiate m(...) as a whole with d"
     )
-    with pytest.raises(ParseError, match="^aa.*: a differential stands in an argument that aa is not linear in"):
+    with pytest.raises(ParseError, match=r"^aa.*: a differential stands in an argument that aa is not linear in"):
         square("aa(dW, A)")
 
 

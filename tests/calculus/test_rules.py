@@ -27,7 +27,7 @@ each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
 def square(text):
-    return fc.parse(text, {name: ("n", "n") for name in "ABCGPW"})
+    return fc.parse(text, dict.fromkeys("ABCGPW", ("n", "n")))
 
 
 def test_every_rule_is_in_the_table_and_has_a_pass():

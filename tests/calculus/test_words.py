@@ -151,7 +151,7 @@ def test_a_weight_that_the_loss_does_not_use_has_no_words():
 
 
 def test_definitions_multiply_out_and_the_letters_of_the_loss_do_not():
-    letters = {name: ("n", "n") for name in "ABX"}
+    letters = dict.fromkeys("ABX", ("n", "n"))
     body = fc.parse("(A + B) X", letters)
     H = Letter(Symbol("H", body.shape, "defined", body))
     body = fc.parse("m(H) H", {"H": H})
@@ -167,13 +167,13 @@ def test_definitions_multiply_out_and_the_letters_of_the_loss_do_not():
 
 
 def test_scalars_of_a_word_come_first_and_multiply():
-    letters = {name: ("n", "n") for name in "AB"}
+    letters = dict.fromkeys("AB", ("n", "n"))
     form = fc.derive(fc.parse("2 A (3 n^{1/2} B) n^{-1}", letters), wrt=["B"])
     assert [str(word) for word in form.words("B")] == ["6 n^{-1/2} E^t A"]
 
 
 def test_total_adds_equal_words():
-    letters = {name: ("n", "n") for name in "AB"}
+    letters = dict.fromkeys("AB", ("n", "n"))
     words = [fc.parse(text, letters) for text in ("A B", "2 A B", "B", "-3 A B")]
     assert str(total(words)) == "B"
     assert str(total([fc.parse("A - A", letters)])) == "0 A"
