@@ -1,8 +1,8 @@
 """Matrix calculus for transformers.
 
-A model is a page of matrix algebra, and so is its backward pass. formcalc takes the first page and gives the second: for
-every weight `W` the closed matrix expression ``C_W`` of its coefficient in the pulled-back one-form ``Σ trace(C_W dW)``,
-readable, verified against independent gradients.
+A model is a page of matrix algebra, and so is its backward pass. formcalc takes the first page and gives the second:
+for every weight `W` the closed matrix expression ``C_W`` of its coefficient in the pulled-back one-form
+``Σ trace(C_W dW)``, readable, verified against independent gradients.
 
 The sign everywhere: the form is ``ω = -d loss``. For half the squared error of ``E = f(X) - F`` it is
 ``-trace(E^t dE) = trace(E^t dF)``, and ``C_W^t`` is the velocity of `W` under gradient descent.

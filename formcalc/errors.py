@@ -30,7 +30,7 @@ class EvaluationError(FormcalcError):
     """An expression that has no number: a literal four-tensor, an irrational in exact arithmetic."""
 
 
-class MissingEngine(FormcalcError):
+class MissingEngineError(FormcalcError):
     """An optional engine (jax, torch) that is not installed."""
 
 

@@ -83,17 +83,6 @@ class Display:
     def expression(self, expression: Expression) -> None:
         self.line(self.notation(expression))
 
-    def equations(self, pairs: Iterable[tuple[str | Expression, Expression]], sign: str = "=") -> None:
-        """Formulas with what they define, their signs aligned."""
-        named = [(x if isinstance(x, str) else self.notation(x), self.notation(y)) for x, y in pairs]
-        if not named:
-            return
-        width = max(len(name) for name, _ in named) if self.is_plain else 0
-        lines = [self.layout.equation.format(name.ljust(width), sign, formula) for name, formula in named]
-        frame = (self.layout.begin.format(), *lines, self.layout.end.format())
-        for line in lines if self.is_plain else frame:
-            self.line(line)
-
     def page(self, page: Page) -> None:
         """A page: as it was written, or its declarations and equations in another notation."""
         if self.is_plain:

@@ -40,7 +40,7 @@ def form(expression: Expression, wrt: Collection[str] | None = None, dialect: Di
 
 
 class Form(Mapping[str, Expression]):
-    """The one-form ``ω = -d loss = Σ trace(C_W dW)``: a mapping from the name of each weight to its coefficient ``C_W``.
+    """The one-form ``ω = -d loss = Σ trace(C_W dW)``: a mapping from the name of a weight to its coefficient ``C_W``.
 
     ``C_W`` has the shape of ``W^t``, and ``C_W^t`` is the velocity of `W` under gradient descent in the Euclidean
     metric. Coefficients are shared: they use the model's definitions and the cotangents, letters with definitions. The
@@ -84,8 +84,8 @@ class Form(Mapping[str, Expression]):
                 gathered[letter].append(writer.expression(part, index))
             cotangents += [writer.define(letter, index) for letter in step.outgoing]
         for letter, parts in gathered.items():
-            value = total(parts)
-            writer.scope[letter.name] = Letter(Symbol(letter.name, value.shape, "defined", value))
+            whole = total(parts)
+            writer.scope[letter.name] = Letter(Symbol(letter.name, whole.shape, "defined", whole))
             cotangents.append(writer.scope[letter.name])
 
     def __getitem__(self, name: str) -> Expression:

@@ -76,7 +76,7 @@ def notebook_html(expression: Expression) -> str:
 
 
 def equations_html(lines: Iterable[tuple[Expression | str, str, Expression | None, int]]) -> str:
-    """A table of equations, for notebooks: left side, sign, right side (None for a heading), and depth of indentation."""
+    """A table of equations, for notebooks: left side, sign, right side (None for a heading), and indentation."""
     rows = []
     for left, sign, right, depth in lines:
         cell = f'<td style="text-align: left; padding-left: {1 + 2 * depth}em; {_STYLE}">'

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from lark import Token, Tree
 
@@ -136,9 +136,9 @@ def read_page(text: str) -> Page:
     Raises:
         ParseError: naming line, column and cure.
 
-    >>> page = read_page("# a line\\ndims T = 3, d = 2\\ndata X, Y: T×d\\nweights W: d×d\\nE = Y - X W\\nloss = 1/2 trace(E^t E)")
+    >>> page = read_page("# a line\\ndims T = 3, d = 2\\ndata X, Y: T×d\\nweights W: d×d\\nloss = trace(Y^t X W)")
     >>> page.title, str(page.loss)
-    ('a line', '1/2 trace(E^t E)')
+    ('a line', 'trace(Y^t X W)')
     """
     return _PageReader(text).read()
 
@@ -204,8 +204,8 @@ class _PageReader:
         return self.letters(line) if line.word in ROLES else self.definition(line)
 
     def dims(self, source: Excerpt) -> None:
-        for part in syntax(source, "dims").children:
-            *words, default = part.children
+        for part in _parts(syntax(source, "dims")):
+            *words, default = _parts(part)
             name, title = canonical(words[0]), " ".join(words[1:])
             if name in self.dimensions:
                 raise source.place(words[0].start_pos).error(f"dimension {name} is declared twice")
@@ -213,7 +213,7 @@ class _PageReader:
                 raise source.place(words[0].start_pos).error(f"{str(words[0])!r} cannot name a dimension")
             value: int | str | None = None
             if default is not None:
-                value = self.size(source, default.children[0])
+                value = self.size(source, _parts(default)[0])
             self.dimensions[name] = PageDimension(name, title, value)
 
     def size(self, source: Excerpt, token: Token) -> int | str:
@@ -231,9 +231,9 @@ class _PageReader:
         role = ROLES[line.word]
         source = line.source.after(len(line.word))
         declared = []
-        for group in syntax(source, "letters").children:
-            *names, rows, columns = group.children
-            shape = tuple(self.size(source, part.children[0]) for part in (rows, columns))
+        for group in _parts(syntax(source, "letters")):
+            *names, rows, columns = _parts(group)
+            shape = tuple(self.size(source, _parts(part)[0]) for part in (rows, columns))
             for token in names:
                 place = source.place(token.start_pos, len(token))
                 name = canonical(token)
@@ -285,7 +285,7 @@ class _PageReader:
 
     def layers(self, line: _Line, block: list[_Line]) -> Layers:
         source = line.source.after(len("layers"))
-        name, low, high = syntax(source, "range").children
+        name, low, high = _parts(syntax(source, "range"))
         index, first, last = canonical(name), self.bound(source, low), self.bound(source, high)
         if not block:
             raise line.source.place(0).error("layers without lines", "indent the lines of one layer below")
@@ -311,8 +311,9 @@ class _PageReader:
         return Layers(index, first, last, tuple(states), tuple(body))
 
     def bound(self, source: Excerpt, part: Tree) -> Bound:
-        base, sign, number = part.children
-        value = self.size(source, base.children[0]) if str(base.children[0]) != "0" else 0
+        base, sign, number = _parts(part)
+        token = _parts(base)[0]
+        value = 0 if token == "0" else self.size(source, token)
         offset = int(number or 0) * (-1 if sign in ("-", "−") else 1)
         return Bound(value, offset) if isinstance(value, str) else Bound(None, value + offset)
 
@@ -330,6 +331,11 @@ class _PageReader:
 
 #: A name with a subscript, in any spelling that may hold an index.
 _INDEXED = re.compile(r"[A-Za-zͰ-Ͽ][A-Za-z0-9Ͱ-Ͽ]*(?:_\{[^{}]*\}|_[A-Za-z0-9]+)+")
+
+
+def _parts(tree: Tree) -> list[Any]:
+    """What a rule of the grammar holds: tokens, trees, or None for what was left out."""
+    return list(tree.children)
 
 
 def _at(name: str, index: str, value: str) -> str:

@@ -141,6 +141,8 @@ def _syntax_error(source: Excerpt, error: Exception) -> ParseError:
         place = source.place(token.start_pos or 0, len(token))
         is_operand_due = "NAME" in error.accepts
         cure = "an operand is missing before it" if is_operand_due else "it separates the arguments of an operator"
+        if token == "=":
+            cure = "an expression defines nothing: a page does, with a line X = ..."
         return place.error(f"unexpected {str(token)!r}", cure)
     end = len(text.rstrip())
     return source.place(max(0, end - 1)).error("the expression ends too early", "an operand is missing after it")

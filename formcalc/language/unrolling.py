@@ -30,12 +30,12 @@ def sizes_of(page: Page, given: Mapping[str, int], name: str) -> dict[str, int]:
             raise FormcalcError(f"dimension {dimension} of {name} is a positive integer, not {value!r}")
     chosen = {canonical(dimension): value for dimension, value in given.items()}
     sizes: dict[str, int] = {}
-    for dimension in page.dimensions:
-        default = dimension.default
-        value = chosen.get(dimension.name, sizes.get(default) if isinstance(default, str) else default)
-        if value is None:
-            raise FormcalcError(f"dimension {dimension.name} of {name} has no size: give it one, {dimension.name}=...")
-        sizes[dimension.name] = value
+    for declared in page.dimensions:
+        default = sizes[declared.default] if isinstance(declared.default, str) else declared.default
+        size = chosen.get(declared.name, default)
+        if size is None:
+            raise FormcalcError(f"dimension {declared.name} of {name} has no size: give it one, {declared.name}=...")
+        sizes[declared.name] = size
     return sizes
 
 

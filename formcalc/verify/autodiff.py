@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from formcalc.algebra import Apply, Expression, Number, Power
-from formcalc.errors import MissingEngine
+from formcalc.errors import MissingEngineError
 from formcalc.language import Model
 from formcalc.numeric.engine import Evaluation
 from formcalc.numeric.reference import evaluation
 from formcalc.operators import Differential, Operator
 
 
-def _missing(name: str) -> MissingEngine:
-    return MissingEngine(f"the oracle {name} is not installed, so nothing was verified: pip install 'formcalc[{name}]'")
+def _missing(name: str) -> MissingEngineError:
+    return MissingEngineError(
+        f"the oracle {name} is not installed, so nothing was verified: pip install 'formcalc[{name}]'"
+    )
 
 
 class _AutodiffEngine:
@@ -93,7 +95,7 @@ def jax_gradients(
     """``jax.grad`` of the loss, in float64.
 
     Raises:
-        MissingEngine: jax is not installed.
+        MissingEngineError: jax is not installed.
     """
     try:
         import jax
@@ -121,7 +123,7 @@ def torch_gradients(
     """``backward()`` of the loss in torch, in float64 on the CPU.
 
     Raises:
-        MissingEngine: torch is not installed.
+        MissingEngineError: torch is not installed.
     """
     try:
         import torch

@@ -57,7 +57,7 @@ def verify(
 
     Raises:
         FormcalcError: an unknown oracle.
-        MissingEngine: the oracle is not installed; nothing was verified.
+        MissingEngineError: the oracle is not installed; nothing was verified.
         EvaluationError: a loss that the oracle cannot evaluate.
     """
     if oracle not in ORACLES:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from substitution import fresh
 
 import formcalc as fc
 from formcalc import manual
@@ -10,6 +9,7 @@ from formcalc.algebra import Hadamard, Letter, Symbol, Trace, postorder
 from formcalc.calculus import unfold
 from formcalc.calculus.expansion import terms
 from formcalc.errors import FormError, ParseError, ShapeError
+from substitution import fresh
 
 SQUARE = dict.fromkeys("ABCGPQRSVWXZK", ("n", "n"))
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from substitution import fresh, random_arrays
 
 import formcalc as fc
 from formcalc.algebra import Expression, Letter, OneForm, Product, Sum, Trace
@@ -15,6 +14,7 @@ from formcalc.calculus import PIPELINE, stages
 from formcalc.calculus.expansion import MAX_WORDS, factors, terms
 from formcalc.errors import EvaluationError, FormError
 from strategies import SIZES, expressions, shapes
+from substitution import fresh, random_arrays
 
 #: The pipeline, and what comes after it.
 PASSES = {**dict(PIPELINE), "collect": fc.collect}

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from substitution import fresh, random_arrays
 
 import formcalc as fc
 from formcalc.algebra import Trace
 from formcalc.calculus import RULES, rules
+from substitution import fresh, random_arrays
 
 #: Which pass uses which rule.
 PASS_OF = {

@@ -4,7 +4,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from substitution import replaced
 
 import formcalc as fc
 from formcalc.algebra import Expression, Letter, Symbol
@@ -12,7 +11,8 @@ from formcalc.calculus import normal_form
 from formcalc.calculus.cyclic import coefficients, normal_word, total
 from formcalc.calculus.expansion import factors, terms
 from formcalc.errors import FormError
-from formcalc.language import Model
+from pages import page
+from substitution import replaced
 
 
 def encoder_form(layers, page="encoder"):
@@ -141,25 +141,20 @@ def test_every_word_can_be_had_at_any_depth():
 
 
 def test_a_weight_that_the_loss_does_not_use_has_no_words():
-    letters = {name: fc.parse(name, {name: ("n", "n")}) for name in "AW"}
-    model = Model("page", letters, (), fc.parse("trace(A)", letters))
-    words = fc.derive(model).words("W")
+    form = fc.derive(page(dict.fromkeys("AW", ("n", "n")), loss="trace(A)"))
+    words = form.words("W")
     assert words.count == 0
     assert list(words) == []
     assert not words
-    assert [str(word) for word in fc.derive(model).words()] == ["-I_{n} dA"]
+    assert [str(word) for word in form.words()] == ["-I_{n} dA"]
 
 
 def test_definitions_multiply_out_and_the_letters_of_the_loss_do_not():
-    letters = dict.fromkeys("ABX", ("n", "n"))
-    body = fc.parse("(A + B) X", letters)
-    H = Letter(Symbol("H", body.shape, "defined", body))
-    body = fc.parse("m(H) H", {"H": H})
-    N = Letter(Symbol("N", body.shape, "defined", body))
-    declared = {name: fc.parse(name, letters) for name in letters}
+    shapes = dict.fromkeys("ABX", ("n", "n"))
 
     def count(loss):
-        return fc.derive(Model("page", declared, (H, N), fc.parse(loss, {"H": H, "N": N})), wrt=["X"]).words("X").count
+        model = page(shapes, {"H": "(A + B) X", "N": "m(H) H"}, loss, data="AB")
+        return fc.derive(model).words("X").count
 
     # dm(H) gives mm(H^t, H N), dH gives N m(H), and both are multiplied by A + B
     assert count("trace(N N)") == (2 + 1) * 2

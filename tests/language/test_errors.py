@@ -56,8 +56,8 @@ ERRORS = {
     "X^{": ("unexpected character '^'", " ^", _HAT),
     "X . A": ("unexpected character '.'", "  ^", _DOT),
     ".5 A": ("unexpected character '.'", "^", _DOT),
-    "X # A": ("unexpected character '#'", "  ^", ""),
-    "A = X": ("unexpected character '='", "  ^", ""),
+    "X ! A": ("unexpected character '!'", "  ^", ""),
+    "A = X": ("unexpected '='", "  ^", "an expression defines nothing: a page does, with a line X = ..."),
     # names
     "X Y": ("unknown letter 'Y'", "  ^", _LETTERS),
     "X K_1": ("unknown letter 'K_1'", "  ^^^", "did you mean 'K_0'?"),

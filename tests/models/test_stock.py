@@ -40,19 +40,23 @@ def test_the_layers_are_equation_one():
 
 
 def test_the_product_reading_multiplies_the_layers():
-    error = fc.load("encoder-product", L=3).definitions[-1]
-    assert str(error.definition) == "Y - (F_2 F_1 F_0)"
+    definitions = {letter.name: str(letter.definition) for letter in fc.load("encoder-product", L=3).definitions}
+    assert [definitions[f"P_{i}"] for i in range(4)] == ["I_{T}", "F_0 P_0", "F_1 P_1", "F_2 P_2"]
+    assert definitions["E"] == "Y - P_3"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "encoderr"}, "unknown model 'encoderr'; did you mean 'encoder'?"),
-        ({"name": "bert"}, f"unknown model 'bert'; stock models: {', '.join(fc.models())}"),
-        ({"name": "encoder", "h": 2}, "encoder has no dimension 'h'; its dimensions: L, T, d, n, v"),
-        ({"name": "encoder", "L": 0}, "dimension L of encoder is a positive integer, not 0"),
-        ({"name": "encoder", "T": 2.5}, "dimension T of encoder is a positive integer, not 2.5"),
-        ({"name": "encoder", "T": True}, "dimension T of encoder is a positive integer, not True"),
+        ({"page": "encoderr"}, "unknown model 'encoderr'; did you mean 'encoder'?"),
+        (
+            {"page": "bert"},
+            f"unknown model 'bert'; stock models: {', '.join(fc.models())}; a file of your own ends in .fc",
+        ),
+        ({"page": "encoder", "h": 2}, "encoder has no dimension 'h'; its dimensions: T, d, n, v, L"),
+        ({"page": "encoder", "L": 0}, "dimension L of encoder is a positive integer, not 0"),
+        ({"page": "encoder", "T": 2.5}, "dimension T of encoder is a positive integer, not 2.5"),
+        ({"page": "encoder", "T": True}, "dimension T of encoder is a positive integer, not True"),
     ],
 )
 def test_a_wrong_name_or_size_is_one_clear_error(arguments, message):

@@ -4,12 +4,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from substitution import random_arrays
 
 import formcalc as fc
 from formcalc import manual
 from formcalc.algebra import Letter, Product, Symbol
 from formcalc.errors import ArrayError, EvaluationError
+from substitution import random_arrays
 
 SHAPES = {"A": ("T", "d"), "B": ("d", "n"), "S": ("T", "T"), "b": (1, "d"), "C": ("T", 1), "W": ("d", "d")}
 

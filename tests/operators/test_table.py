@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from substitution import fresh, replaced
 
 import formcalc as fc
 from formcalc.algebra import Apply, Hadamard, Letter, Product, Symbol, Trace, transpose
@@ -15,6 +14,7 @@ from formcalc.calculus import unfold
 from formcalc.errors import EvaluationError, ShapeError
 from formcalc.numeric.engines import fractions
 from formcalc.operators import OPERATORS, Differential, Operator, operator_named, operator_names, table
+from substitution import fresh, replaced
 
 ROWS = 3
 COLUMNS = 4
