@@ -91,6 +91,12 @@ def at(row: Operator, inner: Expression, smooth: bool) -> Expression:
     return inner if row.domain == "real" else Sum(Hadamard(inner, inner), ones(*inner.shape))
 
 
+def along(row: Operator, inner: Expression, smooth: bool) -> Expression:
+    """A direction for a row: if it is to be smooth there, not the constant one, in which a row of softmax rests."""
+    is_bare = row.is_elementwise or not smooth
+    return inner if is_bare else Sum(inner, LETTERS[f"X_{{{inner.shape[0]},{inner.shape[1]}}}"])
+
+
 @st.composite
 def expressions(
     draw: st.DrawFn,
@@ -133,7 +139,8 @@ def expressions(
         row = draw(rows)
         by_columns = draw(st.booleans())
         if draw(st.booleans()):
-            return Apply(Differential(row), at(row, part(shape, False), smooth), part(shape), by_columns=by_columns)
+            argument, direction = at(row, part(shape, False), smooth), along(row, part(shape), smooth)
+            return Apply(Differential(row), argument, direction, by_columns=by_columns)
         return Apply(row, at(row, part(shape, False), smooth), by_columns=by_columns)
 
     def form() -> Expression:
@@ -169,9 +176,9 @@ def answers(draw: st.DrawFn, operator: Operator | Differential) -> Expression:
     def part(shape: Shape) -> Expression:
         return draw(expressions(shape, depth=2, zero=False, smooth=True))
 
-    is_linear = isinstance(operator, Differential)
-    argument = at(operator.of if is_linear else operator, part(shape), smooth=True)
-    directions = (part(shape),) if is_linear else ()
+    row = operator.of if isinstance(operator, Differential) else operator
+    argument = at(row, part(shape), smooth=True)
+    directions = (along(row, part(shape), smooth=True),) if operator.is_linear else ()
     applied = Apply(operator, argument, *directions, by_columns=draw(st.booleans()))
     return Sum(Product(part((rows, shape[0])), applied), LETTERS[f"W_{{{rows},{shape[1]}}}"])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import sympy as sp
 from sympy.matrices.expressions.hadamard import hadamard_product
+from sympy.matrices.expressions.matexpr import MatrixElement
 
 from formcalc.algebra import (
     PI,
@@ -41,17 +42,35 @@ class Applied(sp.MatrixExpr):  # type: ignore[misc]  # sympy is untyped
     def _entry(self, i: Any, j: Any, **_: Any) -> Any:
         by_columns = self.args[1] == sp.true
         arguments = [argument.T if by_columns else argument for argument in self.args[2:]]
-        row, place = (j, i) if by_columns else (i, j)
+        place, (row, column) = (i, j), (j, i) if by_columns else (i, j)
         operator = operator_named(str(self.args[0]))
-        assert operator is not None
+        table_row = operator.of if isinstance(operator, Differential) else operator
+        assert table_row is not None
+        if not table_row.is_elementwise and not all(sp.sympify(index).is_Integer for index in place):
+            return _Entry(self, *place)  # inside a product SymPy sums over an index; later it is a number
+        columns = [column] if table_row.is_elementwise else [*_columns(arguments[0])]
+
+        def value(entries: list[Any]) -> Any:
+            if table_row.is_elementwise:
+                return table_row.sympy(sp, entries[0])
+            return table_row.sympy(sp, entries)[int(column)]
+
+        at = [arguments[0][row, k] for k in columns]
         if isinstance(operator, Operator):
-            return _value(operator, [arguments[0][row, k] for k in _columns(arguments[0])], place)
+            return value(at)
         # Dφ(P)[R]: every partial derivative, by SymPy, times the direction
-        at, direction = arguments
-        entries = [sp.Dummy(f"x{k}", real=True) for k in _columns(at)]
-        value = _value(operator.of, entries, place)
-        point = {entry: at[row, k] for k, entry in enumerate(entries)}
-        return sum(sp.diff(value, entry).subs(point) * direction[row, k] for k, entry in enumerate(entries))
+        entries = [sp.Dummy(f"x{k}", real=True) for k in range(len(at))]
+        slopes = [sp.diff(value(entries), entry).subs(dict(zip(entries, at, strict=True))) for entry in entries]
+        return sum(slope * arguments[1][row, k] for slope, k in zip(slopes, columns, strict=True))
+
+
+class _Entry(MatrixElement):  # type: ignore[misc]  # sympy is untyped
+    """An entry at symbolic indices, computed as soon as they are numbers."""
+
+    def __new__(cls, matrix: Any, i: Any, j: Any) -> Any:
+        if all(sp.sympify(index).is_Integer for index in (i, j)):
+            return matrix[i, j]
+        return super().__new__(cls, matrix, i, j)
 
 
 def _columns(matrix: Any) -> range:
@@ -59,10 +78,6 @@ def _columns(matrix: Any) -> range:
     if not getattr(columns, "is_Integer", isinstance(columns, int)):
         raise EvaluationError(f"an entry of a row operator needs a number of columns, not {columns}: give sizes")
     return range(int(columns))
-
-
-def _value(row: Operator, entries: list[Any], place: Any) -> Any:
-    return row.sympy(sp, entries[place]) if row.is_elementwise else row.sympy(sp, entries)[place]
 
 
 def to_sympy(expression: Expression, sizes: Mapping[str, int] | None = None) -> Any:

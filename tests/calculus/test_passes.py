@@ -160,6 +160,10 @@ def test_arguments_of_nonlinear_operators_do_not_expand():
     assert fc.expand_all(square("m((A + B) C)")) is square("m((A + B) C)")
 
 
+def test_expand_mm_leaves_sums_that_were_written_as_factors():
+    assert fc.expand_mm(square("(A + B) mm(P, A + B)")) is square("(A + B) mm(P, A) + (A + B) mm(P, B)")
+
+
 def test_a_lone_operator_moves_to_the_identity():
     assert str(fc.shift_mm(square("mm(P, dW)"))) == "mm(P^t, I_{n}) dW"
 

@@ -71,6 +71,19 @@ def test_numbers_agree(expression, seed):
 
 
 @pytest.mark.parametrize(
+    "text", ["S a(S)", "a^t(S) S", "S m(S)", "S aa(S, S) S^t", "aa^t(S S, m(S) S)", "S exp'(S, S)"]
+)
+def test_operators_inside_products_have_entries(text):
+    expression = fc.parse(text, {"S": ("T", "T")})
+    arrays = numbers(expression, 1)
+    np.testing.assert_allclose(by_sympy(expression, arrays), fc.evaluate(expression, arrays), rtol=1e-12)
+
+
+def test_entries_of_elementwise_operators_need_no_sizes():
+    assert str(to_sympy(parsed("exp(X)"))[0, 1]) == "exp(X[0, 1])"
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("X Q^t", "X*Q.T"),
