@@ -31,7 +31,7 @@ from formcalc.calculus import (
     shift_mm,
 )
 from formcalc.errors import FormcalcError
-from formcalc.language import Model, html, latex, parse, to_sympy
+from formcalc.language import Model, html, latex, parse
 from formcalc.models import load, models
 from formcalc.numeric import evaluate, sample
 from formcalc.verify import Report, verify
@@ -69,6 +69,5 @@ __all__ = [
     "sample",
     "shift_mm",
     "shiftmm",
-    "to_sympy",
     "verify",
 ]

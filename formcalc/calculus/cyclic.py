@@ -14,10 +14,12 @@ from formcalc.algebra import (
     OneForm,
     Power,
     Product,
+    Shape,
     Sum,
     Trace,
     excerpt,
     identity,
+    ones,
     transpose,
 )
 from formcalc.calculus.expansion import Word, factors, terms
@@ -169,16 +171,30 @@ def _form_of(collected: dict[Letter, Expression]) -> Expression:
 
 
 def total(words: Iterable[Expression]) -> Expression:
-    """The sum of words with their scalars in front and equal words added up; words that cancel go."""
+    """The sum of words with their scalars in front and equal words added up; words that cancel go.
+
+    If all of them cancel, the sum is zero, written ``0 1_{T×d}``.
+    """
+    expressions = list(words)
     numbers: dict[Word, Fraction] = {}
-    for expression in words:
+    for expression in expressions:
         for term in terms(expression):
             number, word = normal_word(factors(term))
             numbers[word] = numbers.get(word, Fraction(0)) + number
     kept = [
         Product(*word) if number == 1 else Product(Number(number), *word) for word, number in numbers.items() if number
     ]
-    return Sum(*kept) if kept else Product(Number(0), *next(iter(numbers)))
+    return Sum(*kept) if kept else zero(expressions[0].shape)
+
+
+def zero(shape: Shape) -> Expression:
+    """The zero of a shape.
+
+    >>> from formcalc.algebra import Dimension
+    >>> str(zero((Dimension("T"), Dimension("d"))))
+    '0 1_{T×d}'
+    """
+    return Product(Number(0), ones(*shape)) if shape else Number(0)
 
 
 def normal_word(word: Word) -> tuple[Fraction, Word]:

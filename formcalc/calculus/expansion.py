@@ -43,8 +43,8 @@ def _distributed(parts: list[tuple[Word, ...]]) -> tuple[Word, ...]:
         count *= len(part)
     if count > MAX_WORDS:
         raise FormError(
-            f"the expanded form has more than {MAX_WORDS} words: derive the shared form instead, "
-            "whose words are counted and drawn one by one"
+            f"multiplied out this has more than {MAX_WORDS} words: give its factors names, by definitions on a page, "
+            "and derive the shared form, whose words are counted and drawn one by one"
         )
     return tuple(sum(choice, ()) for choice in cartesian(*parts))
 

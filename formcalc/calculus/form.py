@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from formcalc.algebra import Expression, Letter, Number, OneForm, Product, Symbol, excerpt, ones, postorder
-from formcalc.calculus.cyclic import total
+from formcalc.algebra import Expression, Letter, OneForm, Product, Symbol, excerpt, postorder
+from formcalc.calculus.cyclic import total, zero
 from formcalc.calculus.differential import d
 from formcalc.calculus.pipeline import stages
 from formcalc.calculus.pullback import BackwardLayers, Passage, PullBack, pull_back
@@ -69,7 +69,7 @@ class Form(Mapping[str, Expression]):
         for letter, coefficient in self.backward.coefficients.items():
             found[letter.name] = writer.expression(coefficient, {})
         names = model.weights if self._names is None else self._names
-        absent = {name: Product(Number(0), ones(*model.letters[name].shape[::-1])) for name in names}
+        absent = {name: zero(model.letters[name].shape[::-1]) for name in names}
         return {name: found.get(name, absent[name]) for name in names}, tuple(cotangents)
 
     def _write_layers(self, step: BackwardLayers, writer: Writer, found: dict, cotangents: list) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from formcalc.algebra import Expression, Letter, Number, OneForm, Product, Symbol, ones, postorder
-from formcalc.calculus.cyclic import coefficients, total, under_trace
+from formcalc.algebra import Expression, Letter, Number, OneForm, Product, Symbol, postorder
+from formcalc.calculus.cyclic import coefficients, total, under_trace, zero
 from formcalc.calculus.differential import d
 from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten, terms
 from formcalc.calculus.pipeline import Stage, stages
@@ -161,7 +161,7 @@ class _PullBack:
 
     def cotangent(self, letter: Letter, found: Contributions) -> Letter:
         """The cotangent of a state, under its name; zero if nothing depends on it."""
-        value = total(found.pop(letter)) if letter in found else Product(Number(0), ones(*letter.shape[::-1]))
+        value = total(found.pop(letter)) if letter in found else zero(letter.shape[::-1])
         return Letter(Symbol(self.names.of(letter), value.shape, "defined", value))
 
     def unknown(self, letter: Letter) -> Letter:

@@ -1,4 +1,4 @@
-"""The language: from text to expressions and models, and from expressions to plain text, LaTeX, HTML and SymPy."""
+"""The language: from text to expressions and pages, and back to LaTeX and HTML; SymPy has a module of its own."""
 
 from formcalc.algebra import Expression
 from formcalc.language.declaration import Declaration, declare
@@ -7,7 +7,6 @@ from formcalc.language.latex import latex
 from formcalc.language.model import Model, linear_model
 from formcalc.language.page import Page, read_page
 from formcalc.language.parser import parse
-from formcalc.language.sympy_expressions import to_sympy
 
 Expression.kinds = Expression.kinds._replace(html=notebook_html)
 
@@ -21,5 +20,4 @@ __all__ = [
     "linear_model",
     "parse",
     "read_page",
-    "to_sympy",
 ]

@@ -64,8 +64,6 @@ LATEX = Notation(
     trace=r"\operatorname{trace}",
     juxtapose=r" \, ",
     hadamard=r" \circ ",
-    left=r"\left(",
-    right=r"\right)",
 )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 Array = np.ndarray
 
 _erf = np.frompyfunc(math.erf, 1, 1)
+_erfc = np.frompyfunc(math.erfc, 1, 1)
 
 #: The constants of the tanh-GELU, sqrt(2/pi) and the cubic coefficient.
 _GELU_SCALE = math.sqrt(2 / math.pi)
@@ -60,8 +61,9 @@ def erf_slope(x: Array) -> Array:
 
 
 def tanh_slope(x: Array) -> Array:
-    """tanh'(x) = 1 - tanh(x)²."""
-    return 1 - np.tanh(x) ** 2
+    """tanh'(x) = 4 e / (1 + e)² with e = exp(-2|x|), without the cancellation of 1 - tanh(x)² far out."""
+    e = np.exp(-2 * np.abs(x))
+    return 4 * e / (1 + e) ** 2
 
 
 def sigmoid(x: Array) -> Array:
@@ -87,15 +89,20 @@ def silu_slope(x: Array) -> Array:
     return s + x * s * sigmoid(-x)
 
 
+def _normal_distribution(x: Array) -> Array:
+    """The standard normal distribution function, erfc(-x/√2) / 2, which does not cancel far out."""
+    return _erfc(-x * x.dtype.type(math.sqrt(0.5))).astype(x.dtype) / 2
+
+
 def gelu(x: Array) -> Array:
-    """x Φ(x) with the normal distribution function Φ, entry by entry."""
-    return x * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) / 2
+    """x Φ(x), Φ the standard normal distribution function."""
+    return x * _normal_distribution(x)
 
 
 def gelu_slope(x: Array) -> Array:
-    """gelu'(x) = Φ(x) + x φ(x) with the normal density φ."""
+    """Φ(x) + x φ(x), φ the standard normal density."""
     density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
-    return (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) / 2 + x * density
+    return _normal_distribution(x) + x * density
 
 
 def _gelu_tanh_inner(x: Array) -> Array:
@@ -103,15 +110,15 @@ def _gelu_tanh_inner(x: Array) -> Array:
 
 
 def gelu_tanh(x: Array) -> Array:
-    """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, entry by entry."""
-    return x * (1 + np.tanh(_gelu_tanh_inner(x))) / 2
+    """x (1 + tanh(u)) / 2 for u = √(2/π) (x + 0.044715 x³); (1 + tanh(u)) / 2 is sigmoid(2u)."""
+    return x * sigmoid(2 * _gelu_tanh_inner(x))
 
 
 def gelu_tanh_slope(x: Array) -> Array:
     """The derivative of gelu_tanh, by the product and chain rules."""
-    t = np.tanh(_gelu_tanh_inner(x))
+    inner = _gelu_tanh_inner(x)
     inner_slope = x.dtype.type(_GELU_SCALE) * (1 + x.dtype.type(3 * _GELU_CUBIC) * x**2)
-    return (1 + t) / 2 + x * (1 - t**2) * inner_slope / 2
+    return sigmoid(2 * inner) + x * tanh_slope(inner) * inner_slope / 2
 
 
 def softmax(x: Array) -> Array:

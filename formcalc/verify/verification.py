@@ -64,7 +64,9 @@ def verify(
         cure = suggestion(oracle, ORACLES) or f"oracles: {', '.join(ORACLES)}"
         raise FormcalcError(f"unknown oracle {oracle!r}; {cure}")
     chosen = ORACLES[oracle]
-    point = dict(arrays) if arrays is not None else _point(form.model, seed, oracle)
+    given = dict(arrays) if arrays is not None else _point(form.model, seed, oracle)
+    # Definitions are computed, even where an array of their name is given: the loss is a function of the letters.
+    point = {name: array for name, array in given.items() if name in form.model.letters}
     dtype = object if oracle == "exact" else np.float64
     coefficients = evaluate(form, point, dtype=dtype)
     weights = list(form)

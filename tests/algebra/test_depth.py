@@ -22,7 +22,7 @@ from formcalc.algebra import (
     postorder,
     transpose,
 )
-from formcalc.language import to_sympy
+from formcalc.language.sympy_expressions import to_sympy
 from formcalc.operators import Differential, operator_named
 
 DEPTH = 10_000

@@ -128,7 +128,7 @@ def square(text, **options):
     [
         ("A dW + A dW", "2 A dW"),
         ("A dW + B dQ + C dW", "(A + C) dW + B dQ"),
-        ("A dW - A dW", "0 A dW"),
+        ("A dW - A dW", "0 1_{n×n} dW"),
         ("A dW - A dW + B dW", "B dW"),
         ("2 A 3 B dW", "6 A B dW"),
         ("n^{1/2} A n^{1/2} dW", "n A dW"),
@@ -199,14 +199,14 @@ def test_nested_operators_are_shifted_one_by_one():
         (
             fc.expand_all,
             " ".join(["(A + B)"] * 18),
-            f"the expanded form has more than {MAX_WORDS} words: derive the shared form instead, "
-            "whose words are counted and drawn one by one",
+            f"multiplied out this has more than {MAX_WORDS} words: give its factors names, by definitions on a page, "
+            "and derive the shared form, whose words are counted and drawn one by one",
         ),
         (
             fc.expand_mm,
             " ".join(["mm(P, A + B)"] * 18),
-            f"the expanded form has more than {MAX_WORDS} words: derive the shared form instead, "
-            "whose words are counted and drawn one by one",
+            f"multiplied out this has more than {MAX_WORDS} words: give its factors names, by definitions on a page, "
+            "and derive the shared form, whose words are counted and drawn one by one",
         ),
     ],
 )

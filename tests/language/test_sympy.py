@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import formcalc as fc
 from formcalc.algebra import Apply, Letter, Symbol, postorder
 from formcalc.errors import EvaluationError
-from formcalc.language import to_sympy
+from formcalc.language.sympy_expressions import to_sympy
 from formcalc.operators import Differential
 from strategies import SIZES, expressions
 
