@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Iterator
 
 from formcalc.algebra import (
@@ -25,6 +26,7 @@ class Words:
     """The summands of a coefficient, or of a whole form, with definitions multiplied out.
 
     Arguments of nonlinear operators are left as they are, and so are the letters of the loss itself, such as the error.
+    A Hadamard product multiplies out in the operand that the error comes through.
 
     Attributes:
         count: how many there are, an exact integer of any size.
@@ -33,22 +35,33 @@ class Words:
     def __init__(self, expression: Expression, atoms: Collection[Letter]) -> None:
         self._expression = expression
         self._atoms = frozenset(letter.plain for letter in atoms)
+        # Which parts the error comes through: those that hold an atom, in themselves or in a definition.
+        self._carries: dict[Expression, bool] = {}
+        for node in postorder(expression, self._parts):
+            self._carries[node] = self._is_atom(node) or any(self._carries[part] for part in self._parts(node))
         self._counts: dict[Expression, int] = {}
         for node in postorder(expression, self._below):
             self._counts[node] = self._count(node)
         self.count: int = self._counts[expression]
 
+    def _is_atom(self, node: Expression) -> bool:
+        return isinstance(node, Letter) and node.plain in self._atoms
+
+    def _parts(self, node: Expression) -> tuple[Expression, ...]:
+        """The parts of a node, and the definition of a letter that is no atom."""
+        if isinstance(node, Letter):
+            return () if node.definition is None or self._is_atom(node) else (node.definition,)
+        return node.children
+
     def _below(self, node: Expression) -> tuple[Expression, ...]:
         """The parts of a node that expand."""
         match node:
-            case Letter():
-                return () if node.definition is None or node.plain in self._atoms else (node.definition,)
+            case Letter() | Product() | Sum() | OneForm():
+                return self._parts(node)
             case Apply():
                 return (node.direction,) if node.is_linear else ()
             case Hadamard():
-                return ()
-            case Product() | Sum() | OneForm():
-                return node.children
+                return tuple(operand for operand in node if self._carries[operand])
         return ()
 
     def _count(self, node: Expression) -> int:
@@ -81,6 +94,16 @@ class Words:
             raise FormError(f"there is no word number {index}: there are {self.count}, numbered from 0")
         number, word = normal_word(self._word(position))
         return Product(*word) if number == 1 else Product(Number(number), *word)
+
+    def sample(self, seed: int = 0) -> Expression:
+        """One word, each with the same probability.
+
+        Raises:
+            FormError: there are none.
+        """
+        if not self.count:
+            raise FormError("there are no words to draw from")
+        return self[random.Random(seed).randrange(self.count)]
 
     def __iter__(self) -> Iterator[Expression]:
         return (self[index] for index in range(self.count))
@@ -120,11 +143,20 @@ class Words:
             case Letter() if words:
                 return factors(transpose(Product(*words[0]))) if node.is_transposed else words[0]
             case Apply() if words:
-                number, word = normal_word(words[0])
-                scalars = tuple(factor for factor in word if not factor.shape)
-                matrices = tuple(factor for factor in word if factor.shape)
-                leading = () if number == 1 else (Number(number),)
-                return (*leading, *scalars, node.with_direction(Product(*matrices)))
+                scalars, matrix = _split(words[0])
+                return (*scalars, node.with_direction(matrix))
+            case Hadamard() if words:
+                split = dict(zip(self._below(node), map(_split, words), strict=True))
+                operands = (split[operand][1] if operand in split else operand for operand in node)
+                return (*(factor for scalars, _ in split.values() for factor in scalars), Hadamard(*operands))
             case Product() | Sum() | OneForm():
                 return tuple(factor for word in words for factor in word)
         return (node,)
+
+
+def _split(word: Word) -> tuple[Word, Expression]:
+    """The scalars of a word, and the product of its matrices."""
+    number, factors_in_order = normal_word(word)
+    scalars = tuple(factor for factor in factors_in_order if not factor.shape)
+    leading = () if number == 1 else (Number(number),)
+    return (*leading, *scalars), Product(*(factor for factor in factors_in_order if factor.shape))

@@ -255,7 +255,7 @@ class _PageReader:
             raise place.error(f"{name!r} cannot name a letter", f"it is the differential of {name[1:]}")
 
     def definition(self, line: _Line) -> Defined:
-        match = re.match(r"([^\s=:]+)\s*=", line.source.text)
+        match = re.match(r"((?:[^\s=:{]|\{[^{}]*\})+)\s*=", line.source.text)
         if not match:
             word = line.word or line.source.text.split()[0]
             cure = (

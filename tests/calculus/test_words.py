@@ -172,3 +172,32 @@ def test_total_adds_equal_words():
     words = [fc.parse(text, letters) for text in ("A B", "2 A B", "B", "-3 A B")]
     assert str(total(words)) == "B"
     assert str(total([fc.parse("A - A", letters)])) == "0 1_{n×n}"
+
+
+def test_a_hadamard_product_multiplies_out_where_the_error_comes_through():
+    shapes = dict.fromkeys("ABX", ("n", "n"))
+    model = page(shapes, {"H": "(A + B) X", "N": "A ∘ (H + X)", "E": "N - B"}, "1/2 trace(E^t E)", data="AB")
+    form = fc.derive(model)
+    words = form.words("X")
+    assert [str(word) for word in words] == [
+        "-(A^t ∘ E^t)",
+        "-(A^t ∘ E^t) A",
+        "-(A^t ∘ E^t) B",
+    ]
+    deep = page(shapes, {"H": "(A + B) X", "N": "A ∘ H", "M": "B ∘ (N + X)"}, "trace(M)", data="AB")
+    arrays = fc.sample(deep)
+    total_of_words = sum(fc.evaluate(word, arrays) for word in fc.derive(deep).words("X"))
+    assert np.allclose(total_of_words, fc.evaluate(fc.derive(deep), arrays)["X"], rtol=1e-13)
+
+
+def test_samples_are_words_and_all_are_drawn():
+    words = fc.derive(fc.load("encoder", L=1)).words()
+    drawn = {words.sample(seed) for seed in range(200)}
+    assert drawn == set(words)
+    assert words.sample(3) is words.sample(3)
+
+
+def test_there_is_nothing_to_draw_from_no_words():
+    words = fc.derive(page(dict.fromkeys("AW", ("n", "n")), loss="trace(A)")).words("W")
+    with pytest.raises(FormError, match="there are no words to draw from"):
+        words.sample()
