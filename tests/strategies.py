@@ -38,9 +38,9 @@ DIMENSIONS = (*map(Dimension, SIZES), Dimension(1))
 
 SHAPES: tuple[Shape, ...] = tuple(product(DIMENSIONS, repeat=2))
 
-_ROLES = {"W": "weight", "gamma": "weight", "X": "data", "C": "ones"}
+_ROLES = {"W": "weight", "gamma": "weight", "X": "data", "C": "ones", "M": "causal"}
 
-#: Two weights, data and ones of every shape, by name: ``W_{T,d}``, ``gamma_{T,d}``, ``X_{T,d}``, ``C_{T,d}``.
+#: Two weights, data, ones and a mask of every shape, by name: ``W_{T,d}``, ``gamma_{T,d}``, ``X_{T,d}``, ...
 LETTERS: dict[str, Letter] = {
     name: Letter(Symbol(name, shape, role))
     for shape in SHAPES
@@ -98,6 +98,16 @@ def along(row: Operator, inner: Expression, smooth: bool) -> Expression:
 
 
 @st.composite
+def constants(draw: st.DrawFn, row: Operator, shape: Shape, smooth: bool) -> tuple[Expression, ...]:
+    """The constant argument of a row that takes one, or none; the norms of a smooth expression are never bare."""
+    if row.constant == "mask":
+        return draw(st.sampled_from([(), (LETTERS[f"M_{{{shape[0]},{shape[1]}}}"],)]))
+    if row.constant == "scalar":
+        return (Number(1),) if smooth else draw(st.sampled_from([(), (Number(2),), (Power("T", -1),)]))
+    return ()
+
+
+@st.composite
 def expressions(
     draw: st.DrawFn,
     shape: Shape | None = None,
@@ -138,10 +148,13 @@ def expressions(
     def applied() -> Expression:
         row = draw(rows)
         by_columns = draw(st.booleans())
+        fixed = draw(constants(row, shape, smooth))
         if draw(st.booleans()):
             argument, direction = at(row, part(shape, False), smooth), along(row, part(shape), smooth)
-            return Apply(Differential(row), argument, direction, by_columns=by_columns)
-        return Apply(row, at(row, part(shape, False), smooth), by_columns=by_columns)
+            if direction.degree and not row.is_symmetric:
+                return direction  # only symmetric letters move under a trace; d writes the others unfolded
+            return Apply(Differential(row), argument, *fixed, direction, by_columns=by_columns)
+        return Apply(row, at(row, part(shape, False), smooth), *fixed, by_columns=by_columns)
 
     def form() -> Expression:
         drawn = draw(one_forms(depth - 1))
@@ -179,7 +192,8 @@ def answers(draw: st.DrawFn, operator: Operator | Differential) -> Expression:
     row = operator.of if isinstance(operator, Differential) else operator
     argument = at(row, part(shape), smooth=True)
     directions = (along(row, part(shape), smooth=True),) if operator.is_linear else ()
-    applied = Apply(operator, argument, *directions, by_columns=draw(st.booleans()))
+    fixed = draw(constants(row, shape, smooth=True))
+    applied = Apply(operator, argument, *fixed, *directions, by_columns=draw(st.booleans()))
     return Sum(Product(part((rows, shape[0])), applied), LETTERS[f"W_{{{rows},{shape[1]}}}"])
 
 

@@ -60,8 +60,11 @@ def _page_point(
     shown = bind([bare.letters[letter] for letter in given], given)[1]
     sentence = Sentence.of(options.text, options.tokens) if options.text else None
     if sentence is not None:
-        if "X_0" not in bare.letters or "Y" not in bare.letters:
-            raise FormcalcError(f"--text gives X_0 and Y, the input and the answer, which {name} does not have")
+        pair = [bare.letters.get("X_0"), bare.letters.get("Y")]
+        if pair[0] is None or pair[1] is None or pair[0].shape != pair[1].shape:
+            raise FormcalcError(
+                f"--text gives X_0 and an answer Y of the same shape, which {name} does not have: use --arrays"
+            )
         shown = {**shown, str(bare.letters["X_0"].shape[0]): sentence.length}
     for dimension, size in sizes.items():
         if shown.get(dimension, size) != size:

@@ -35,7 +35,8 @@ notation:
   X Q K^t X^t           products by juxtaposition, ^t transposes        (Unicode: Kᵗ, X₀)
   n^{-1/2} A - 1/2 B    powers of dimensions, exact rationals
   A ∘ (B C), A .* (B C) the product entry by entry
-  m(Z)  a(S)            operators: m is relu, a is softmax by rows; exp, log, tanh, erf, sigmoid,
+  m(Z)  a(S)  a(S, M)   operators: m is relu, a is softmax by rows, over what a mask M allows;
+                        logsoftmax, norm(X, 1e-5), rms(X, 1e-6), exp, log, tanh, erf, sigmoid,
                         silu, gelu, gelu_tanh, step, reciprocal, sqrt
   mm(Z, R)  aa(S, R)    their differentials at Z, S in direction R; φ'(P, R) of the others
   aa^t(S, R)            the same by columns: aa(S^t, R^t)^t

@@ -22,6 +22,7 @@ from formcalc.algebra import (
     ones,
     transpose,
 )
+from formcalc.calculus.differential import unfold
 from formcalc.calculus.expansion import Word, factors, terms
 from formcalc.calculus.rules import GATHER, ROTATE, SHIFT, SHIFT_HADAMARD, SHIFT_TRACE, TRANSPOSE, Step
 from formcalc.errors import FormError
@@ -92,8 +93,12 @@ def _moved(inside: Expression, complement: Word) -> tuple[Word, Word]:
         assert isinstance(operator, Differential)
         if operator.dialect == "manual":
             shifted = Apply(operator, inside[0], other)
+        elif not operator.of.is_symmetric:
+            cure = f"write {excerpt(unfold(inside))} instead"
+            raise FormError(f"{operator.name} is not symmetric and does not move under a trace: {cure}")
         else:
-            shifted = Apply(operator, transpose(inside[0]), other, by_columns=not inside.by_columns)
+            fixed = map(transpose, inside.children[:-1])
+            shifted = Apply(operator, *fixed, other, by_columns=not inside.by_columns)
         return (shifted,), _released(inside, inside.direction)
     if isinstance(inside, Hadamard):
         index = next(index for index, operand in enumerate(inside) if operand.degree)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from formcalc.algebra import (
     Apply,
-    Dimension,
     Expression,
     Hadamard,
     Letter,
     Number,
+    Power,
     Product,
     Sum,
     Trace,
+    excerpt,
     fold,
     ones,
     postorder,
@@ -38,25 +40,36 @@ def unfold(node: Apply) -> Expression:
     assert isinstance(operator, Differential)
     if operator.dialect == "manual":
         raise FormError(f"{node} is of the manual's dialect and cannot be unfolded: use the exact dialect")
-    at, direction = (transpose(child) if node.by_columns else child for child in node.children)
+    arguments = [transpose(child) if node.by_columns else child for child in node.children]
+    unfolded = _unfolded(operator.of, arguments)
+    return transpose(unfolded) if node.by_columns else unfolded
+
+
+def _unfolded(row: Operator, arguments: list[Expression]) -> Expression:
+    """``Dφ(P)[R]`` of a row, by rows: its text is read over template letters, and the arguments take their places."""
+    at, *constants, direction = arguments
     rows, columns = at.shape
-    # The row's text is read once over template letters, and the arguments then take their places.
-    template = _template(operator.of, rows, columns)
-    substitution = {"P": at, "R": direction}
+    letters: dict[str, Declaration] = {"P": (rows, columns), "R": (rows, columns), "J": ones(rows, columns)}
+    substitution = {"P": at, "R": direction, "K": constants[0] if constants else at}
+    if row.constant == "mask":
+        letters["K"] = (rows, columns)
+    text = re.sub(r"\{K:([^{}]*)\}", r"\1" if constants else "", row.unfolded)
+    if row.constant == "scalar":
+        text = re.sub(r"\bK\b", f"{_SCALAR}^{{1}}", text)
+    text = text.replace("{c×c}", f"{{{columns}×{columns}}}").replace("{1/c}", f"{columns}^{{-1}}")
 
     def visit(part: Expression, children: tuple[Expression, ...]) -> Expression:
         if isinstance(part, Letter) and part.name in substitution:
             return transpose(substitution[part.name]) if part.is_transposed else substitution[part.name]
+        if isinstance(part, Power) and part.base.value == _SCALAR:
+            return substitution["K"]
         return part.rebuild(children)
 
-    unfolded = fold(template, visit)
-    return transpose(unfolded) if node.by_columns else unfolded
+    return fold(parse(text, letters), visit)
 
 
-def _template(row: Operator, rows: Dimension, columns: Dimension) -> Expression:
-    letters: dict[str, Declaration] = {"P": (rows, columns), "R": (rows, columns), "J": ones(rows, columns)}
-    text = row.unfolded.replace("{c×c}", f"{{{columns}×{columns}}}")
-    return parse(text, letters)
+#: Stands for a scalar constant while the text of a row is read.
+_SCALAR = "scalar_constant"
 
 
 def d(expression: Expression, wrt: Collection[str] | None = None, dialect: Dialect = "exact") -> Expression:
@@ -141,20 +154,26 @@ class _Differentiator:
     def chain_rule(self, node: Apply, operator: Operator) -> Expression | None:
         at = node[0]
         inner = self.memo[at]
+        if any(self.memo[constant] is not None for constant in node.children[1:]):
+            raise FormError(f"the second argument of {excerpt(node)} is not differentiated, and depends on a weight")
         if inner is None or operator.is_locally_constant:
             return None
         linear = Differential(operator, self.dialect)
         if not linear.is_literal:
-            return Apply(linear, at, inner, by_columns=node.by_columns)
+            applied = Apply(linear, *node.children, inner, by_columns=node.by_columns)
+            return applied if operator.is_symmetric else unfold(applied)
         if node.by_columns:
             raise FormError(f"{node}: the manual's dialect does not differentiate a softmax by columns")
         return Product(Apply(linear, at), inner)
 
     def linear_letter(self, node: Apply, operator: Differential) -> Expression | None:
-        at = node[0]
-        if self.memo[at] is not None:
+        fixed = node.children[:-1] if node.is_linear else node.children
+        if any(self.memo[part] is not None for part in fixed):
             if operator.dialect == "manual":
                 raise FormError(f"{node} is of the manual's dialect, which has first differentials only: use exact")
             return self.memo[unfold(node)]
         inner = self.memo[node.direction] if node.is_linear else None
-        return None if inner is None else node.with_direction(inner)
+        if inner is None:
+            return None
+        found = node.with_direction(inner)
+        return found if operator.of.is_symmetric else unfold(found)

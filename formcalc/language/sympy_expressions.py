@@ -37,11 +37,11 @@ class Applied(sp.MatrixExpr):  # type: ignore[misc]  # sympy is untyped
 
     @property
     def shape(self) -> Any:
-        return self.args[-1].shape
+        return self.args[2].shape
 
     def _entry(self, i: Any, j: Any, **_: Any) -> Any:
         by_columns = self.args[1] == sp.true
-        arguments = [argument.T if by_columns else argument for argument in self.args[2:]]
+        arguments = [arg.T if by_columns and arg.is_Matrix else arg for arg in self.args[2:]]
         place, (row, column) = (i, j), (j, i) if by_columns else (i, j)
         operator = operator_named(str(self.args[0]))
         table_row = operator.of if isinstance(operator, Differential) else operator
@@ -50,10 +50,13 @@ class Applied(sp.MatrixExpr):  # type: ignore[misc]  # sympy is untyped
             return _Entry(self, *place)  # inside a product SymPy sums over an index; later it is a number
         columns = [column] if table_row.is_elementwise else [*_columns(arguments[0])]
 
+        fixed = arguments[1:-1] if isinstance(operator, Differential) else arguments[1:]
+        constants = [[c[row, k] for k in columns] if c.is_Matrix else c for c in fixed]
+
         def value(entries: list[Any]) -> Any:
             if table_row.is_elementwise:
                 return table_row.sympy(sp, entries[0])
-            return table_row.sympy(sp, entries)[int(column)]
+            return table_row.sympy(sp, entries, *constants)[int(column)]
 
         at = [arguments[0][row, k] for k in columns]
         if isinstance(operator, Operator):
@@ -61,7 +64,7 @@ class Applied(sp.MatrixExpr):  # type: ignore[misc]  # sympy is untyped
         # Dφ(P)[R]: every partial derivative, by SymPy, times the direction
         entries = [sp.Dummy(f"x{k}", real=True) for k in range(len(at))]
         slopes = [sp.diff(value(entries), entry).subs(dict(zip(entries, at, strict=True))) for entry in entries]
-        return sum(slope * arguments[1][row, k] for slope, k in zip(slopes, columns, strict=True))
+        return sum(slope * arguments[-1][row, k] for slope, k in zip(slopes, columns, strict=True))
 
 
 class _Entry(MatrixElement):  # type: ignore[misc]  # sympy is untyped
@@ -109,6 +112,9 @@ def to_sympy(expression: Expression, sizes: Mapping[str, int] | None = None) -> 
             made = sp.OneMatrix(rows, columns)
         elif node.role == "identity":
             made = sp.Identity(rows)
+        elif node.role == "causal":
+            i, j = sp.symbols("i j", integer=True)
+            made = sp.FunctionMatrix(rows, columns, sp.Lambda((i, j), sp.Piecewise((1, j <= i), (0, True))))
         else:
             made = sp.MatrixSymbol(node.name, rows, columns)
         return made.T if node.is_transposed else made

@@ -10,7 +10,7 @@ from formcalc.errors import FormcalcError, ParseError, suggestion
 from formcalc.language import Model, Page, read_page
 
 #: The stock pages, in the order in which they are listed.
-PAGES: tuple[str, ...] = ("encoder", "encoder-product", "encoder-linear", "encoder-linear-product")
+PAGES: tuple[str, ...] = ("encoder", "encoder-product", "encoder-linear", "encoder-linear-product", "decoder")
 
 #: A page longer than this is no page.
 MAX_PAGE = 1_000_000
@@ -20,7 +20,7 @@ def models() -> list[str]:
     """The names of the stock models.
 
     >>> models()
-    ['encoder', 'encoder-product', 'encoder-linear', 'encoder-linear-product']
+    ['encoder', 'encoder-product', 'encoder-linear', 'encoder-linear-product', 'decoder']
     """
     return list(PAGES)
 

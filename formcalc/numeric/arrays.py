@@ -10,6 +10,7 @@ import numpy as np
 
 from formcalc.algebra import Letter
 from formcalc.errors import ArrayError, listing, suggestion
+from formcalc.numeric.constants import CONSTANTS
 
 Array = np.ndarray
 
@@ -104,6 +105,5 @@ def bind(
 def _check_constants(known: Mapping[str, Letter], bound: dict[str, Array]) -> None:
     for name, array in bound.items():
         role = known[name].role
-        expected = np.ones(array.shape) if role == "ones" else np.eye(*array.shape) if role == "identity" else None
-        if expected is not None and not (array == expected).all():
+        if role in CONSTANTS and not (array == CONSTANTS[role](*array.shape)).all():
             raise ArrayError(f"{name}: this letter is {role}; leave its array out, or give exactly that")

@@ -24,16 +24,14 @@ from formcalc.algebra import (
     postorder,
 )
 from formcalc.errors import EvaluationError
+from formcalc.numeric.constants import CONSTANTS
 
 
 class Engine(Protocol):
     """The arithmetic of one kind of number. Matrices know ``@ + * .T``; the rest is here."""
 
-    def ones(self, rows: int, columns: int) -> Any:
-        """A matrix of ones."""
-
-    def identity(self, size: int) -> Any:
-        """An identity matrix."""
+    def constant(self, array: np.ndarray) -> Any:
+        """A known matrix of small integers, in this kind of number."""
 
     def number(self, number: Number) -> Any:
         """An exact rational as a scalar."""
@@ -102,7 +100,8 @@ class Evaluation:
                 return self.engine.trace(parts[0])
             case Apply():
                 if node.by_columns:  # φ^t(P) = φ(P^t)^t
-                    return self.engine.apply(node, [part.T for part in parts]).T
+                    turned = [part.T if child.shape else part for child, part in zip(node, parts, strict=True)]
+                    return self.engine.apply(node, turned).T
                 return self.engine.apply(node, parts)
         raise EvaluationError(f"{excerpt(node)} has no number")
 
@@ -120,10 +119,9 @@ class Evaluation:
             value = self.arrays[letter.name]
         elif letter.definition is not None:
             value = self.values[letter.definition]
-        elif letter.role == "ones":
-            value = self.engine.ones(*(self._size(size) for size in letter.symbol.shape))
-        elif letter.role == "identity":
-            value = self.engine.identity(self._size(letter.shape[0]))
+        elif letter.symbol.is_constant:
+            rows, columns = (self._size(size) for size in letter.symbol.shape)
+            value = self.engine.constant(CONSTANTS[letter.role](rows, columns))
         else:
             raise EvaluationError(f"no array for {letter.name}")
         return value.T if letter.is_transposed else value

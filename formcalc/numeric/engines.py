@@ -35,11 +35,8 @@ class NumpyEngine:
     def __init__(self, dtype: Any = np.float64) -> None:
         self.dtype = np.dtype(dtype)
 
-    def ones(self, rows: int, columns: int) -> Any:
-        return np.ones((rows, columns), self.dtype)
-
-    def identity(self, size: int) -> Any:
-        return np.eye(size, dtype=self.dtype)
+    def constant(self, array: np.ndarray) -> Any:
+        return array.astype(self.dtype)
 
     def number(self, number: Number) -> Any:
         return self.dtype.type(float(number.value))
@@ -51,7 +48,7 @@ class NumpyEngine:
         refuse_literal(node)
         operator = node.operator
         if isinstance(operator, Differential):
-            return operator.of.push(*arguments)
+            return operator.of.push(arguments[0], arguments[-1], *arguments[1:-1])
         assert isinstance(operator, Operator)
         return operator.kernel(*arguments)
 
@@ -68,11 +65,8 @@ class NumpyEngine:
 class ExactEngine:
     """Rationals without rounding, for expressions without transcendental functions. Arrays hold `Fraction` objects."""
 
-    def ones(self, rows: int, columns: int) -> Any:
-        return np.full((rows, columns), Fraction(1), dtype=object)
-
-    def identity(self, size: int) -> Any:
-        return np.array([[Fraction(int(i == j)) for j in range(size)] for i in range(size)], dtype=object)
+    def constant(self, array: np.ndarray) -> Any:
+        return fractions(array)
 
     def number(self, number: Number) -> Any:
         return number.value
@@ -97,7 +91,9 @@ class ExactEngine:
             )
         if row.domain == "nonzero" and (arguments[0] == 0).any():
             raise EvaluationError(f"{excerpt(node)} divides by zero")
-        return row.push(*arguments) if isinstance(operator, Differential) else row.kernel(*arguments)
+        if isinstance(operator, Differential):
+            return row.push(arguments[0], arguments[-1], *arguments[1:-1])
+        return row.kernel(*arguments)
 
     def trace(self, matrix: Any) -> Any:
         return sum(matrix.diagonal().tolist(), Fraction(0))

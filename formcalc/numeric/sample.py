@@ -10,6 +10,7 @@ from formcalc.algebra import Apply, Letter, postorder
 from formcalc.errors import EvaluationError
 from formcalc.language import Model
 from formcalc.language.model import below
+from formcalc.numeric.constants import CONSTANTS
 from formcalc.numeric.kinks import kinked_arguments
 from formcalc.numeric.reference import evaluation
 from formcalc.operators import Operator
@@ -48,10 +49,8 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
 
 def _draw(model: Model, letter: Letter, generator: np.random.Generator) -> np.ndarray:
     rows, columns = model.shape_of(letter)
-    if letter.role == "ones":
-        return np.ones((rows, columns))
-    if letter.role == "identity":
-        return np.eye(rows)
+    if letter.symbol.is_constant:
+        return CONSTANTS[letter.role](rows, columns)
     scale = 1.0 if letter.role == "data" else 0.5 if rows == 1 else rows**-0.5
     array = generator.normal(size=(rows, columns)) * scale
     return np.abs(array) + 0.5 if letter.name in _restricted(model) else array

@@ -121,14 +121,65 @@ def gelu_tanh_slope(x: Array) -> Array:
     return sigmoid(2 * inner) + x * tanh_slope(inner) * inner_slope / 2
 
 
-def softmax(x: Array) -> Array:
-    """Softmax of each row, (rows, columns) -> same; the largest entry is subtracted first, so 1e4 does not overflow."""
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+def softmax(x: Array, mask: Array | None = None) -> Array:
+    """Softmax of each row, (rows, columns) -> same; the largest entry is subtracted first, so 1e4 does not overflow.
+
+    Where the mask is 0 the result is 0, so a row that is masked everywhere is 0.
+    """
+    if mask is None:
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+    allowed = mask != 0
+    largest = np.max(x, axis=-1, keepdims=True, where=allowed, initial=-np.inf)
+    e = np.where(allowed, np.exp(np.where(allowed, x - largest, 0)), 0)
+    total = e.sum(axis=-1, keepdims=True)
+    return e / np.where(total > 0, total, 1)
 
 
-def softmax_push(P: Array, R: Array) -> Array:
-    """The differential of softmax, A∘R - A∘((A∘R) 1 1^t) for A = softmax(P)."""
-    A = softmax(P)
+def softmax_push(P: Array, R: Array, mask: Array | None = None) -> Array:
+    """A∘R - A∘((A∘R) 1 1^t) for A = softmax(P)."""
+    A = softmax(P, mask)
     AR = A * R
     return AR - A * AR.sum(axis=-1, keepdims=True)
+
+
+def log_softmax(x: Array) -> Array:
+    """The logarithm of softmax of each row, without taking the logarithm of a small number."""
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def log_softmax_push(P: Array, R: Array) -> Array:
+    """R - ((A∘R) 1) 1^t for A = softmax(P)."""
+    return R - (softmax(P) * R).sum(axis=-1, keepdims=True)
+
+
+def _deviation(x: Array, epsilon: float) -> Array:
+    return np.sqrt(x.var(axis=-1, keepdims=True) + x.dtype.type(epsilon))
+
+
+def layer_norm(x: Array, epsilon: float = 0.0) -> Array:
+    """(x - mean) / σ of each row, σ² = variance + ε."""
+    return (x - x.mean(axis=-1, keepdims=True)) / _deviation(x, epsilon)
+
+
+def layer_norm_push(P: Array, R: Array, epsilon: float = 0.0) -> Array:
+    """(R - mean(R) - y∘mean(y∘R)) / σ of each row, for y the normalised P."""
+    y = layer_norm(P, epsilon)
+    centred = R - R.mean(axis=-1, keepdims=True) - y * (y * R).mean(axis=-1, keepdims=True)
+    return centred / _deviation(P, epsilon)
+
+
+def _root_mean_square(x: Array, epsilon: float) -> Array:
+    return np.sqrt((x * x).mean(axis=-1, keepdims=True) + x.dtype.type(epsilon))
+
+
+def rms_norm(x: Array, epsilon: float = 0.0) -> Array:
+    """x / ρ of each row, ρ² = mean of squares + ε."""
+    return x / _root_mean_square(x, epsilon)
+
+
+def rms_norm_push(P: Array, R: Array, epsilon: float = 0.0) -> Array:
+    """(R - y∘mean(y∘R)) / ρ of each row, for y the normalised P."""
+    y = rms_norm(P, epsilon)
+    return (R - y * (y * R).mean(axis=-1, keepdims=True)) / _root_mean_square(P, epsilon)

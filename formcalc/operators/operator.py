@@ -10,8 +10,8 @@ from formcalc.algebra import Expression, Shape, excerpt, shape_text
 from formcalc.algebra.interning import Interned
 from formcalc.errors import ShapeError
 
-Kernel = Callable[[Any], Any]
-Push = Callable[[Any, Any], Any]
+Kernel = Callable[..., Any]
+Push = Callable[..., Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +31,16 @@ class Operator:
     #: The name of its differential, a linear operator letter: ``mm`` for ``m``.
     differential: str
     #: ``Dφ(P)[R]`` unfolded in the language, over the letters ``P``, ``R`` and ones; d differentiates this again.
+    #: The constant argument is ``K``; what stands between ``{K:`` and ``}`` is left out where it is.
     unfolded: str
-    #: numpy: the value, and the differential at P in direction R. Stable for entries of any size.
+    #: numpy: the value, and the differential at P in direction R, a constant last. Stable for entries of any size.
     kernel: Kernel
     push: Push
     #: The same function in the independent engines, given the engine's module.
-    jax: Callable[[Any, Any], Any]
-    torch: Callable[[Any, Any], Any]
+    jax: Callable[..., Any]
+    torch: Callable[..., Any]
     #: The same function in SymPy, given the module: of an entry, or of the list of a row's entries.
-    sympy: Callable[[Any, Any], Any]
+    sympy: Callable[..., Any]
     latex: str
     source: str
     #: Whether it maps rationals to rationals, so that exact arithmetic applies.
@@ -47,6 +48,10 @@ class Operator:
     #: Where it is not differentiable, and the arguments on which it is defined.
     kinks: tuple[float, ...] = ()
     domain: Literal["real", "positive", "nonzero"] = "real"
+    #: A second argument that it may take and that is not differentiated: a scalar, or a mask of P's shape.
+    constant: Literal["scalar", "mask"] | None = None
+    #: Whether the differential is symmetric. If not, d writes it unfolded, and no letter has to move under a trace.
+    is_symmetric: bool = True
 
     @property
     def is_elementwise(self) -> bool:
@@ -62,14 +67,26 @@ class Operator:
         return self.unfolded == "0 R"
 
     def result_shape(self, arguments: tuple[Expression, ...]) -> Shape:
-        """The shape of the one argument, which must be a matrix."""
-        if len(arguments) != 1:
-            raise ShapeError(f"{self.name} takes 1 argument, not {len(arguments)}")
+        """The shape of the first argument, which must be a matrix."""
+        if len(arguments) != 1 and not (self.constant and len(arguments) == 2):
+            takes = "1 or 2 arguments" if self.constant else "1 argument"
+            raise ShapeError(f"{self.name} takes {takes}, not {len(arguments)}")
+        self.check_constant(self.name, arguments[0], arguments[1:])
         if not arguments[0].shape:
             raise ShapeError(
                 f"{self.name}({excerpt(arguments[0])}): the argument is a scalar, {self.name} takes a matrix"
             )
         return arguments[0].shape
+
+    def check_constant(self, name: str, at: Expression, constants: tuple[Expression, ...]) -> None:
+        """Check the shape of a constant argument, if there is one."""
+        for constant in constants:
+            expected = () if self.constant == "scalar" else at.shape
+            if constant.shape != expected:
+                c, p = excerpt(constant), excerpt(at)
+                due = "a scalar" if self.constant == "scalar" else f"a mask, {shape_text(at.shape)} as {p}"
+                rest = "" if name == self.name else ", ..."
+                raise ShapeError(f"{name}({p}, {c}{rest}): {c} is {shape_text(constant.shape)}, it should be {due}")
 
     def __reduce__(self) -> tuple:
         return (_by_name, (self.name,))
@@ -99,7 +116,7 @@ Dialect = Literal["exact", "manual"]
 class Differential(Interned):
     """The linear operator letter ``Dφ(P)[R]`` of a row, spelled ``mm(P, R)``.
 
-    Every row so far is the gradient of a potential, so its differential is symmetric: under a trace the letter moves
+    Nearly every row is the gradient of a potential, so its differential is symmetric: under a trace the letter moves
     to the complementary part of the word and stays itself, ``trace(A L(P, R) B) = trace(L^t(P^t, B A) R)``.
 
     In the manual's dialect the mask of a shifted ``mm`` is transposed silently, and softmax's differential is the
@@ -134,9 +151,11 @@ class Differential(Interned):
         """The shape of the direction R, which is that of P (in the manual's dialect, or of P^t)."""
         if self.is_literal:
             return self._literal_shape(arguments)
-        if len(arguments) != 2:
-            raise ShapeError(f"{self.name} takes 2 arguments, {self.name}(P, R), not {len(arguments)}")
-        at, direction = arguments
+        if len(arguments) != 2 and not (self.of.constant and len(arguments) == 3):
+            takes = f"2 arguments, {self.name}(P, R)" + (f", or 3, {self.name}(P, K, R)" if self.of.constant else "")
+            raise ShapeError(f"{self.name} takes {takes}, not {len(arguments)}")
+        at, *constants, direction = arguments
+        self.of.check_constant(self.name, at, tuple(constants))
         allowed = {at.shape} if self.dialect == "exact" else {at.shape, at.shape[::-1]}
         if not at.shape or direction.shape not in allowed:
             p, r = excerpt(at), excerpt(direction)

@@ -6,10 +6,37 @@ ones of P's columns, so that ``A 1_{c×c}`` puts the sum of each row of A into e
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from formcalc.operators import kernels as k
 from formcalc.operators.operator import Differential, Operator, index
+
+
+def _jax_softmax(jax: Any, x: Any, mask: Any = None) -> Any:
+    if mask is None:
+        return jax.nn.softmax(x, axis=-1)
+    some = (mask != 0).any(-1, keepdims=True)
+    return jax.numpy.where(some, jax.nn.softmax(x, axis=-1, where=(mask != 0) | ~some), 0.0)
+
+
+def _torch_softmax(torch: Any, x: Any, mask: Any = None) -> Any:
+    if mask is None:
+        return torch.softmax(x, dim=-1)
+    some = (mask != 0).any(-1, keepdim=True)
+    return torch.softmax(x.masked_fill((mask == 0) & some, -torch.inf), dim=-1) * some
+
+
+def _sympy_softmax(sp: Any, x: list[Any], mask: list[Any] | None = None) -> list[Any]:
+    weights = [sp.exp(entry) * (1 if mask is None else mask[k]) for k, entry in enumerate(x)]
+    total = sum(weights)
+    return [weight / total if total != 0 else sp.Integer(0) for weight in weights]
+
+
+def _sympy_norm(sp: Any, x: list[Any], epsilon: Any) -> list[Any]:
+    return [entry / sp.sqrt(sum(other**2 for other in x) / len(x) + epsilon) for entry in x]
+
 
 RELU = Operator(
     name="m",
@@ -51,16 +78,79 @@ SOFTMAX = Operator(
     name="a",
     spellings=("softmax",),
     acts_on="row",
-    formula="exp(x_ij) / Σ_k exp(x_ik)",
+    formula="exp(x_ij) / Σ_k exp(x_ik), over the k that a mask allows",
     differential="aa",
-    unfolded="a(P) ∘ R - a(P) ∘ ((a(P) ∘ R) 1_{c×c})",
+    unfolded="a(P{K:, K}) ∘ R - a(P{K:, K}) ∘ ((a(P{K:, K}) ∘ R) 1_{c×c})",
     kernel=k.softmax,
     push=k.softmax_push,
-    jax=lambda jax, x: jax.nn.softmax(x, axis=-1),
-    torch=lambda torch, x: torch.softmax(x, dim=-1),
-    sympy=lambda sp, x: [sp.exp(entry) / sum(map(sp.exp, x)) for entry in x],
+    jax=_jax_softmax,
+    torch=_torch_softmax,
+    sympy=_sympy_softmax,
     latex=r"\mathrm{a}",
     source="Bridle 1990; a in the GPT Utility Manual.",
+    constant="mask",
+)
+
+LOG_SOFTMAX = Operator(
+    name="logsoftmax",
+    spellings=("log_softmax",),
+    acts_on="row",
+    formula="x_ij - log Σ_k exp(x_ik)",
+    differential="logsoftmax'",
+    unfolded="R - (a(P) ∘ R) 1_{c×c}",
+    kernel=k.log_softmax,
+    push=k.log_softmax_push,
+    jax=lambda jax, x: jax.nn.log_softmax(x, axis=-1),
+    torch=lambda torch, x: torch.log_softmax(x, dim=-1),
+    sympy=lambda sp, x: [entry - sp.log(sum(map(sp.exp, x))) for entry in x],
+    latex=r"\operatorname{logsoftmax}",
+    source="The logarithm of softmax; -trace(Y^t logsoftmax(Z)) is the cross-entropy of logits Z against Y.",
+    is_symmetric=False,
+)
+
+LAYER_NORM = Operator(
+    name="norm",
+    spellings=("layernorm", "layer_norm"),
+    acts_on="row",
+    formula="(x - mean) / √(variance + ε) by row; gain and bias are letters of the page",
+    differential="norm'",
+    unfolded=(
+        "(R - {1/c} R 1_{c×c} - {1/c} (norm(P{K:, K}) ∘ ((norm(P{K:, K}) ∘ R) 1_{c×c})))"
+        " ∘ reciprocal(sqrt({1/c} ((P - {1/c} P 1_{c×c}) ∘ (P - {1/c} P 1_{c×c})) 1_{c×c}{K: + K J}))"
+    ),
+    kernel=k.layer_norm,
+    push=k.layer_norm_push,
+    jax=lambda jax, x, epsilon=0.0: (
+        (x - x.mean(-1, keepdims=True)) / jax.numpy.sqrt(x.var(-1, keepdims=True) + epsilon)
+    ),
+    # not torch.nn.functional.layer_norm, whose third derivatives are wrong in torch 2.13
+    torch=lambda torch, x, epsilon=0.0: (
+        (x - x.mean(-1, keepdim=True)) / torch.sqrt(x.var(-1, keepdim=True, correction=0) + epsilon)
+    ),
+    sympy=lambda sp, x, epsilon=0: _sympy_norm(sp, [entry - sum(x) / len(x) for entry in x], epsilon),
+    latex=r"\operatorname{norm}",
+    source="Ba, Kiros and Hinton 2016; the gradient of c √(variance + ε).",
+    constant="scalar",
+)
+
+RMS_NORM = Operator(
+    name="rms",
+    spellings=("rmsnorm", "rms_norm"),
+    acts_on="row",
+    formula="x / √(mean of squares + ε) by row; the gain is a letter of the page",
+    differential="rms'",
+    unfolded=(
+        "(R - {1/c} (rms(P{K:, K}) ∘ ((rms(P{K:, K}) ∘ R) 1_{c×c})))"
+        " ∘ reciprocal(sqrt({1/c} (P ∘ P) 1_{c×c}{K: + K J}))"
+    ),
+    kernel=k.rms_norm,
+    push=k.rms_norm_push,
+    jax=lambda jax, x, epsilon=0.0: x / jax.numpy.sqrt((x * x).mean(-1, keepdims=True) + epsilon),
+    torch=lambda torch, x, epsilon=0.0: torch.nn.functional.rms_norm(x, x.shape[-1:], eps=epsilon),
+    sympy=lambda sp, x, epsilon=0: _sympy_norm(sp, x, epsilon),
+    latex=r"\operatorname{rms}",
+    source="Zhang and Sennrich 2019; the gradient of c √(mean of squares + ε).",
+    constant="scalar",
 )
 
 EXP = Operator(
@@ -237,6 +327,9 @@ SQRT = Operator(
 OPERATORS: tuple[Operator, ...] = (
     RELU,
     SOFTMAX,
+    LOG_SOFTMAX,
+    LAYER_NORM,
+    RMS_NORM,
     STEP,
     EXP,
     LOG,

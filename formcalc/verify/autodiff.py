@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,19 +44,16 @@ class JaxEngine(_AutodiffEngine):
     def __init__(self, jax: Any) -> None:
         self.jax = jax
 
-    def ones(self, rows: int, columns: int) -> Any:
-        return self.jax.numpy.ones((rows, columns))
-
-    def identity(self, size: int) -> Any:
-        return self.jax.numpy.eye(size)
+    def constant(self, array: np.ndarray) -> Any:
+        return self.jax.numpy.asarray(array)
 
     def apply(self, node: Apply, arguments: list[Any]) -> Any:
         operator = node.operator
         if isinstance(operator, Operator):
-            return operator.jax(self.jax, arguments[0])
+            return operator.jax(self.jax, *arguments)
         assert isinstance(operator, Differential)
-        at, direction = arguments
-        return self.jax.jvp(lambda x: operator.of.jax(self.jax, x), (at,), (direction,))[1]
+        at, *constants, direction = arguments
+        return self.jax.jvp(lambda x: operator.of.jax(self.jax, x, *constants), (at,), (direction,))[1]
 
 
 class TorchEngine(_AutodiffEngine):
@@ -66,19 +62,19 @@ class TorchEngine(_AutodiffEngine):
     def __init__(self, torch: Any) -> None:
         self.torch = torch
 
-    def ones(self, rows: int, columns: int) -> Any:
-        return self.torch.ones((rows, columns), dtype=self.torch.float64)
-
-    def identity(self, size: int) -> Any:
-        return self.torch.eye(size, dtype=self.torch.float64)
+    def constant(self, array: np.ndarray) -> Any:
+        return self.torch.tensor(array, dtype=self.torch.float64)
 
     def apply(self, node: Apply, arguments: list[Any]) -> Any:
         operator = node.operator
         if isinstance(operator, Operator):
-            return operator.torch(self.torch, arguments[0])
+            return operator.torch(self.torch, *arguments)
         assert isinstance(operator, Differential)
-        at, direction = arguments
-        function = partial(operator.of.torch, self.torch)
+        at, *constants, direction = arguments
+
+        def function(x: Any) -> Any:
+            return operator.of.torch(self.torch, x, *constants)
+
         return self.torch.autograd.functional.jvp(function, at, direction, create_graph=True)[1]
 
 

@@ -40,7 +40,7 @@ ERRORS = {
     # letters
     "X: a letter is a matrix and has two dimensions, not 1": lambda: Symbol("X", ("T",)),
     "X: a letter is a matrix and has two dimensions, not 3": lambda: Symbol("X", ("T", "d", "n")),
-    "X: unknown role 'wight'; the roles are weight, data, ones, identity, defined": lambda: Symbol(
+    "X: unknown role 'wight'; the roles are weight, data, ones, identity, causal, defined": lambda: Symbol(
         "X", ("T", "d"), "wight"
     ),
     "X: a letter has the role 'defined' exactly when it has a definition": lambda: Symbol("X", ("T", "d"), "defined"),

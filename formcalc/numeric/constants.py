@@ -1,0 +1,14 @@
+"""The letters whose entries follow from their shape: by role, the function that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+#: ``causal`` is the mask of what a token may attend to: entry (i, j) is 1 if j <= i, else 0.
+CONSTANTS: dict[str, Callable[[int, int], np.ndarray]] = {
+    "ones": lambda rows, columns: np.ones((rows, columns)),
+    "identity": lambda rows, columns: np.eye(rows, columns),
+    "causal": lambda rows, columns: np.tri(rows, columns),
+}
