@@ -71,8 +71,8 @@ class Display:
         self.errors = Console(stderr=True, highlight=False)
 
     def line(self, text: str = "", style: str = "") -> None:
-        """A line that a pipe keeps whole and a terminal wraps."""
-        self.console.print(Text(text, style=style), soft_wrap=True)
+        """A line that a pipe keeps whole and a terminal wraps between words."""
+        self.console.print(Text(text, style=style), soft_wrap=not self.console.is_terminal)
 
     def heading(self, text: str) -> None:
         self.line(self.layout.heading.format(text), style="bold")
