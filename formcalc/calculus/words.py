@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Collection, Iterator
+from enum import Enum
+from typing import NamedTuple
 
 from formcalc.algebra import (
     Apply,
@@ -20,6 +23,23 @@ from formcalc.algebra import (
 from formcalc.calculus.cyclic import normal_word
 from formcalc.calculus.expansion import Word, factors
 from formcalc.errors import FormError
+from formcalc.language.names import canonical
+
+
+class _Kind(Enum):
+    """Which words of a part are meant, with respect to a letter."""
+
+    ANY = "any"
+    WITH = "with the letter"
+    WITHOUT = "without the letter"
+
+
+class _Request(NamedTuple):
+    """A word of a node by its number among those of a kind."""
+
+    node: Expression
+    position: int
+    kind: _Kind
 
 
 class Words:
@@ -32,17 +52,37 @@ class Words:
         count: how many there are, an exact integer of any size.
     """
 
-    def __init__(self, expression: Expression, atoms: Collection[Letter]) -> None:
+    def __init__(self, expression: Expression, atoms: Collection[Letter], letter: str | None = None) -> None:
         self._expression = expression
-        self._atoms = frozenset(letter.plain for letter in atoms)
+        self._atoms = frozenset(atom.plain for atom in atoms)
+        self._letter = letter
         # Which parts the error comes through: those that hold an atom, in themselves or in a definition.
         self._carries: dict[Expression, bool] = {}
         for node in postorder(expression, self._parts):
             self._carries[node] = self._is_atom(node) or any(self._carries[part] for part in self._parts(node))
-        self._counts: dict[Expression, int] = {}
+        self._counts: dict[Expression, dict[_Kind, int]] = {}
         for node in postorder(expression, self._below):
-            self._counts[node] = self._count(node)
-        self.count: int = self._counts[expression]
+            total, without = self._count(node, _Kind.ANY), self._count(node, _Kind.WITHOUT)
+            self._counts[node] = {_Kind.ANY: total, _Kind.WITHOUT: without, _Kind.WITH: total - without}
+        self._kind = _Kind.ANY if letter is None else _Kind.WITH
+        self.count: int = self._counts[expression][self._kind]
+
+    def containing(self, letter: str) -> Words:
+        """Those words that have a letter among their factors, also inside linear operator letters, plain or transposed.
+
+        What only stands in the argument of a nonlinear operator, or behind the name of a definition, does not count:
+        the words are the paths of the error, and these run through the letter.
+
+        >>> from formcalc.calculus import derive
+        >>> from formcalc.language import parse
+        >>> letters = dict.fromkeys("ABW", ("n", "n"))
+        >>> words = derive(parse("(A + B) W A", letters), wrt=["W"]).words("W")
+        >>> [str(word) for word in words.containing("B")]
+        ['A E^t B']
+        """
+        if self._letter is not None:
+            raise FormError(f"these are already the words that contain {self._letter}: ask the words of the form")
+        return Words(self._expression, self._atoms, canonical(letter))
 
     def _is_atom(self, node: Expression) -> bool:
         return isinstance(node, Letter) and node.plain in self._atoms
@@ -64,16 +104,14 @@ class Words:
                 return tuple(operand for operand in node if self._carries[operand])
         return ()
 
-    def _count(self, node: Expression) -> int:
+    def _count(self, node: Expression, kind: _Kind) -> int:
         if isinstance(node, Number) and not node.value:
             return 0  # the coefficient of a weight that the loss does not depend on
-        parts = [self._counts[part] for part in self._below(node)]
-        if isinstance(node, (Sum, OneForm)):
-            return sum(parts)
-        count = 1
-        for part in parts:
-            count *= part
-        return count
+        below = self._below(node)
+        if kind is _Kind.WITHOUT and not below and isinstance(node, Letter) and node.name == self._letter:
+            return 0
+        parts = [self._counts[part][kind] for part in below]
+        return sum(parts) if isinstance(node, (Sum, OneForm)) else math.prod(parts)
 
     def __len__(self) -> int:
         return self.count
@@ -110,32 +148,42 @@ class Words:
 
     def _word(self, position: int) -> Word:
         """The factors of one word. A stack of requests stands in for recursion, which depth would exhaust."""
-        root = (self._expression, position)
-        done: dict[tuple[Expression, int], Word] = {}
+        root = _Request(self._expression, position, self._kind)
+        done: dict[_Request, Word] = {}
         stack = [root]
         while stack:
             request = stack[-1]
-            needed = self._requests(*request)
+            needed = self._requests(request)
             missing = [part for part in needed if part not in done]
             if missing:
                 stack.extend(missing)
             else:
-                done[request] = self._assembled(request[0], [done[part] for part in needed])
+                done[request] = self._assembled(request.node, [done[part] for part in needed])
                 stack.pop()
         return done[root]
 
-    def _requests(self, node: Expression, position: int) -> list[tuple[Expression, int]]:
+    def _requests(self, request: _Request) -> list[_Request]:
         """Which word of which part makes up this word of a node."""
+        node, position, kind = request
         parts = self._below(node)
         if isinstance(node, (Sum, OneForm)):
             for part in parts:
-                if position < self._counts[part]:
-                    return [(part, position)]
-                position -= self._counts[part]
+                if position < self._counts[part][kind]:
+                    return [_Request(part, position, kind)]
+                position -= self._counts[part][kind]
+        kinds = [kind] * len(parts)
+        if kind is _Kind.WITH:
+            # the words in which the letter comes first in the first part, then those where in the second, ...
+            for place in range(len(parts)):
+                kinds = [_Kind.WITHOUT] * place + [_Kind.WITH] + [_Kind.ANY] * (len(parts) - place - 1)
+                block = math.prod(self._counts[part][k] for part, k in zip(parts, kinds, strict=True))
+                if position < block:
+                    break
+                position -= block
         digits = []
-        for part in reversed(parts):
-            position, digit = divmod(position, self._counts[part])
-            digits.append((part, digit))
+        for part, part_kind in reversed([*zip(parts, kinds, strict=True)]):
+            position, digit = divmod(position, self._counts[part][part_kind])
+            digits.append(_Request(part, digit, part_kind))
         return digits[::-1]
 
     def _assembled(self, node: Expression, words: list[Word]) -> Word:

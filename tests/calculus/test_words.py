@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import formcalc as fc
-from formcalc.algebra import Expression, Letter, Symbol
+from formcalc.algebra import Apply, Expression, Letter, Symbol, postorder
 from formcalc.calculus import normal_form
 from formcalc.calculus.cyclic import coefficients, normal_word, total
 from formcalc.calculus.expansion import factors, terms
@@ -201,3 +201,38 @@ def test_there_is_nothing_to_draw_from_no_words():
     words = fc.derive(page(dict.fromkeys("AW", ("n", "n")), loss="trace(A)")).words("W")
     with pytest.raises(FormError, match="there are no words to draw from"):
         words.sample()
+
+
+def has_factor(word, name):
+    """Whether a letter stands among the factors of a word, outside of arguments that are not linear."""
+
+    def below(node):
+        if isinstance(node, Apply):
+            return (node.direction,) if node.is_linear else ()
+        return node.children
+
+    return any(isinstance(node, Letter) and node.name == name for node in postorder(word, below))
+
+
+@pytest.mark.parametrize("letter", ["Q_1", "W_0", "f_0", "K_0", "E", "X_0", "V_2", "B"])
+@pytest.mark.parametrize("weight", ["K_1", "Q_0", "f_0", "W_2"])
+def test_the_words_that_contain_a_letter_are_those_in_which_it_is_a_factor(letter, weight):
+    words = fc.derive(fc.load("encoder", L=3)).words(weight)
+    chosen = words.containing(letter)
+    assert Counter(chosen) == Counter(word for word in words if has_factor(word, letter))
+    assert chosen.count == len(list(chosen))
+
+
+def test_words_that_contain_a_letter_are_counted_and_drawn_at_any_depth():
+    words = fc.derive(fc.load("encoder", L=96)).words("K_5")
+    chosen = words.containing("Q_80")
+    assert 0 < chosen.count < words.count
+    assert has_factor(chosen[chosen.count // 2], "Q_80")
+    assert has_factor(chosen.sample(1), "Q_80")
+    assert words.containing("Q_3").count == 0  # the error reaches K_5 through later layers only
+
+
+def test_containing_is_asked_once():
+    words = fc.derive(fc.load("encoder", L=1)).words().containing("E")
+    with pytest.raises(FormError, match="these are already the words that contain E"):
+        words.containing("Q_0")
