@@ -49,7 +49,10 @@ MAX_NESTING = 20_000
 
 @lru_cache(maxsize=1)
 def _lark() -> Lark:
-    text = files("formcalc.grammar").joinpath("formcalc.lark").read_text(encoding="utf-8")
+    # Installed, the grammar lies inside the package; in the source tree it stands beside it, where readers look for it.
+    package = files("formcalc")
+    places = [folder.joinpath("formcalc.lark") for folder in (package / "grammar", package / ".." / "grammar")]
+    text = next(place for place in places if place.is_file()).read_text(encoding="utf-8")
     return Lark(text, parser="lalr", start=["start", "dims", "letters", "range"], maybe_placeholders=True)
 
 
