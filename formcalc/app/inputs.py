@@ -13,12 +13,9 @@ from formcalc.errors import ArrayError, FormcalcError, listing, suggestion
 from formcalc.language import Model, linear_model, parse
 from formcalc.models import models, read
 from formcalc.models.sentence import Sentence
-from formcalc.numeric import sample
+from formcalc.numeric import sample, sized
 from formcalc.numeric.arrays import bind
 from formcalc.numeric.files import load_arrays
-
-#: Sizes for the dimensions of a bare expression: small, different, and mostly squares, so that roots stay rational.
-_EXPRESSION_SIZES = (4, 9, 5, 3, 6, 7, 2, 8)
 
 
 @dataclass
@@ -108,8 +105,7 @@ def _expression_point(
         raise FormcalcError(
             f"the expression has no dimension {unknown[0]!r}; its dimensions: {listing(bare.dimensions)}"
         )
-    defaults = {name: _EXPRESSION_SIZES[i % len(_EXPRESSION_SIZES)] for i, name in enumerate(bare.dimensions)}
-    point = Point(linear_model(expression, {**defaults, **sizes, **shown}))
+    point = Point(sized(linear_model(expression, {**sizes, **shown})))
     if given:
         point.origin.append(f"{', '.join(given)} from {options.arrays}")
     return _completed(point, dict(given), options, needs_arrays)

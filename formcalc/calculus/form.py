@@ -88,6 +88,10 @@ class Form(Mapping[str, Expression]):
             writer.scope[letter.name] = Letter(Symbol(letter.name, whole.shape, "defined", whole))
             cotangents.append(writer.scope[letter.name])
 
+    def at(self, model: Model) -> Form:
+        """The same form of the same page, at other sizes."""
+        return self if model is self.model else Form(model, self.backward, self._names)
+
     def __getitem__(self, name: str) -> Expression:
         found = self._written[0]
         if name not in found:

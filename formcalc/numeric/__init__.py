@@ -1,6 +1,6 @@
 """Numbers: the reference evaluator, random samples, and arrays from files."""
 
 from formcalc.numeric.reference import evaluate
-from formcalc.numeric.sample import sample
+from formcalc.numeric.sample import sample, sized
 
-__all__ = ["evaluate", "sample"]
+__all__ = ["evaluate", "sample", "sized"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +19,17 @@ from formcalc.operators import Operator
 _ATTEMPTS = 200
 
 
+#: Sizes for dimensions that have none: small, mostly different, and first a square, so that a root stays rational.
+_SIZES = (4, 9, 5, 3, 6, 7, 2, 8)
+
+
+def sized(model: Model) -> Model:
+    """The model with a small size for every dimension that has none, as those of a bare expression."""
+    missing = [dimension for dimension in model.dimensions if dimension not in model.sizes]
+    chosen = {dimension: _SIZES[place % len(_SIZES)] for place, dimension in enumerate(missing)}
+    return replace(model, sizes={**model.sizes, **chosen}) if chosen else model
+
+
 def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
     """Random float64 arrays for every letter, drawn so that no entry lies on a kink of relu.
 
@@ -25,7 +37,7 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
     row vectors (biases) 1/4. Letters that log, sqrt or reciprocal act on directly are positive.
 
     Args:
-        model: every dimension must have a size.
+        model: dimensions without a size, as those of a bare expression, get small ones.
         seed: equal seeds give equal arrays.
         given: arrays to keep as they are.
 
@@ -35,6 +47,7 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
     Raises:
         EvaluationError: no draw was away from the kinks.
     """
+    model = sized(model)
     generator = np.random.default_rng(seed)
     kept = dict(given or {})
     for _ in range(_ATTEMPTS):

@@ -11,7 +11,7 @@ import numpy as np
 from formcalc.calculus import Form
 from formcalc.errors import FormcalcError, suggestion
 from formcalc.language import Model
-from formcalc.numeric import evaluate, sample
+from formcalc.numeric import evaluate, sample, sized
 from formcalc.verify import autodiff, exact, finite_difference
 from formcalc.verify.report import Report, compare
 
@@ -64,6 +64,8 @@ def verify(
         cure = suggestion(oracle, ORACLES) or f"oracles: {', '.join(ORACLES)}"
         raise FormcalcError(f"unknown oracle {oracle!r}; {cure}")
     chosen = ORACLES[oracle]
+    if arrays is None:
+        form = form.at(sized(form.model))
     given = dict(arrays) if arrays is not None else _point(form.model, seed, oracle)
     # Definitions are computed, even where an array of their name is given: the loss is a function of the letters.
     point = {name: array for name, array in given.items() if name in form.model.letters}

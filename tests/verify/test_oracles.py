@@ -183,3 +183,12 @@ def test_exact_refuses_softmax_and_irrational_roots():
 def test_arrays_that_do_not_fit_are_refused():
     with pytest.raises(ArrayError, match=r"^no array for "):
         fc.verify(form_of("encoder", 1), {})
+
+
+@pytest.mark.parametrize("oracle", ["finite-difference", "jax"])
+def test_a_bare_expression_is_verified_at_sizes_of_its_own(oracle):
+    letters = {"X": ("T", "d"), "Q": ("d", "n"), "K": ("d", "n")}
+    form = fc.derive(fc.parse("a(n^{-1/2} X Q K^t X^t) X", letters, roles={"X": "data"}))
+    report = fc.verify(form, oracle=oracle)
+    assert report.ok, report
+    assert report.table[0].shape == fc.sample(form.model)["Q"].shape[::-1]
