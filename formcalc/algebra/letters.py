@@ -10,8 +10,8 @@ from formcalc.algebra.expression import Expression
 from formcalc.algebra.interning import Interned
 from formcalc.errors import ShapeError
 
-#: What a letter stands for. Only weights are differentiated; ones, identities and the causal mask need no numbers.
-Role: TypeAlias = Literal["weight", "data", "ones", "identity", "causal", "defined"]
+#: What a letter stands for. Only weights are differentiated; constants, from ones to distance, need no numbers.
+Role: TypeAlias = Literal["weight", "data", "ones", "identity", "causal", "sinusoidal", "distance", "defined"]
 
 
 class Symbol(Interned):
@@ -43,8 +43,8 @@ class Symbol(Interned):
 
     @property
     def is_constant(self) -> bool:
-        """Whether its entries are known from its shape alone (ones, identity, causal mask)."""
-        return self.role in ("ones", "identity", "causal")
+        """Whether its entries are known from its shape alone (ones, identity, causal mask, ...)."""
+        return self.role not in ("weight", "data", "defined")
 
     def __repr__(self) -> str:
         return f"Symbol({self.name!r}, {'×'.join(map(str, self.shape))}, {self.role})"

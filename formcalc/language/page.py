@@ -21,7 +21,14 @@ from formcalc.language.parser import read, syntax
 from formcalc.language.source import Excerpt, Place
 
 #: The words that begin a declaration, and the role of the letters after them.
-ROLES: dict[str, Role] = {"data": "data", "weights": "weight", "ones": "ones", "causal": "causal"}
+ROLES: dict[str, Role] = {
+    "data": "data",
+    "weights": "weight",
+    "ones": "ones",
+    "causal": "causal",
+    "sinusoidal": "sinusoidal",
+    "distance": "distance",
+}
 
 _KEYWORDS = ("dims", *ROLES, "layers", "loss")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sympy as sp
@@ -27,6 +27,19 @@ from formcalc.algebra import (
 )
 from formcalc.errors import EvaluationError
 from formcalc.operators import Differential, Operator, operator_named
+
+
+def _position(i: Any, j: Any, width: Any) -> Any:
+    even = sp.sin((i + 1) / sp.Integer(10000) ** ((j + 1) / width))
+    return sp.Piecewise((even, sp.Eq(sp.Mod(j, 2), 1)), (sp.cos((i + 1) / sp.Integer(10000) ** (j / width)), True))
+
+
+#: The entries of constants, counted from 0, given the number of columns.
+_ENTRIES: dict[str, Callable[..., Any]] = {
+    "causal": lambda i, j, _: sp.Piecewise((1, j <= i), (0, True)),
+    "sinusoidal": _position,
+    "distance": lambda i, j, _: j - i,
+}
 
 
 class Applied(sp.MatrixExpr):  # type: ignore[misc]  # sympy is untyped
@@ -112,9 +125,9 @@ def to_sympy(expression: Expression, sizes: Mapping[str, int] | None = None) -> 
             made = sp.OneMatrix(rows, columns)
         elif node.role == "identity":
             made = sp.Identity(rows)
-        elif node.role == "causal":
+        elif node.role in _ENTRIES:
             i, j = sp.symbols("i j", integer=True)
-            made = sp.FunctionMatrix(rows, columns, sp.Lambda((i, j), sp.Piecewise((1, j <= i), (0, True))))
+            made = sp.FunctionMatrix(rows, columns, sp.Lambda((i, j), _ENTRIES[node.role](i, j, columns)))
         else:
             made = sp.MatrixSymbol(node.name, rows, columns)
         return made.T if node.is_transposed else made

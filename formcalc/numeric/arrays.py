@@ -105,5 +105,5 @@ def bind(
 def _check_constants(known: Mapping[str, Letter], bound: dict[str, Array]) -> None:
     for name, array in bound.items():
         role = known[name].role
-        if role in CONSTANTS and not (array == CONSTANTS[role](*array.shape)).all():
+        if role in CONSTANTS and abs(array - CONSTANTS[role](*array.shape)).max() > 1e-6:
             raise ArrayError(f"{name}: this letter is {role}; leave its array out, or give exactly that")

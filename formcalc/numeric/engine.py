@@ -31,7 +31,7 @@ class Engine(Protocol):
     """The arithmetic of one kind of number. Matrices know ``@ + * .T``; the rest is here."""
 
     def constant(self, array: np.ndarray) -> Any:
-        """A known matrix of small integers, in this kind of number."""
+        """A known matrix, such as ones, in this kind of number."""
 
     def number(self, number: Number) -> Any:
         """An exact rational as a scalar."""

@@ -66,6 +66,8 @@ class ExactEngine:
     """Rationals without rounding, for expressions without transcendental functions. Arrays hold `Fraction` objects."""
 
     def constant(self, array: np.ndarray) -> Any:
+        if (array != np.round(array)).any():
+            raise EvaluationError("a constant of the page, such as sines of positions, is irrational: use float64")
         return fractions(array)
 
     def number(self, number: Number) -> Any:

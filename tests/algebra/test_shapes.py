@@ -40,8 +40,8 @@ ERRORS = {
     # letters
     "X: a letter is a matrix and has two dimensions, not 1": lambda: Symbol("X", ("T",)),
     "X: a letter is a matrix and has two dimensions, not 3": lambda: Symbol("X", ("T", "d", "n")),
-    "X: unknown role 'wight'; the roles are weight, data, ones, identity, causal, defined": lambda: Symbol(
-        "X", ("T", "d"), "wight"
+    "X: unknown role 'wight'; the roles are weight, data, ones, identity, causal, sinusoidal, distance, defined": (
+        lambda: Symbol("X", ("T", "d"), "wight")
     ),
     "X: a letter has the role 'defined' exactly when it has a definition": lambda: Symbol("X", ("T", "d"), "defined"),
     "Z: a letter has the role 'defined' exactly when it has a definition": lambda: Symbol("Z", ("T", "d"), "data", A),
