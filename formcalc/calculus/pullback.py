@@ -88,8 +88,6 @@ class _PullBack:
         self.variables = frozenset(letter.name for letter in self.active)
         # Letters of the loss itself, such as the error, carry the form in and need no cotangent of their own.
         self.seeds = {node.plain for node in postorder(page.loss) if isinstance(node, Letter)}
-        blocks = [statement for statement in page.statements if isinstance(statement, Layers)]
-        self.starts = {state.start for block in blocks for state in block.states}
         self.names = _CotangentNames(page)
         self.result = PullBack()
 
@@ -114,15 +112,16 @@ class _PullBack:
         for letter, coefficient in contributions.items():
             found.setdefault(letter, []).append(coefficient)
 
-    def definition(self, letter: Letter, found: Contributions, steps: list, is_named: bool = True) -> None:
+    def definition(self, letter: Letter, found: Contributions, steps: list, block: Layers | None = None) -> None:
         """Pull the cotangent of a definition back through it, under a name of its own if it needs one."""
         if letter not in found:
             return
         cotangent = total(found[letter])
+        # What a layer hands on has its name already, where it comes in.
+        is_state = block is not None and any(letter is state.next for state in block.states)
         if letter not in self.seeds:
-            # The cotangent that layers hand to X_0 has the name G_0 already.
-            name = self.names.gathered(letter) if letter in self.starts else self.names.of(letter)
-            if is_named and not _is_short(cotangent):
+            name = self.names.of(letter, block)
+            if not is_state and not _is_short(cotangent):
                 cotangent = Letter(Symbol(name, cotangent.shape, "defined", cotangent))
                 steps.append(cotangent)
         assert letter.definition is not None
@@ -135,18 +134,17 @@ class _PullBack:
         states = [state for state in block.states if state.letter in self.active]
         within: Contributions = {}
         for state in states:
-            self.result.steps.append(self.cotangent(state.end, found))
-            within[state.next] = [self.unknown(state.next)]
+            self.result.steps.append(self.cotangent(state.end, block, found))
+            within[state.next] = [self.unknown(state.next, block)]
         cotangents: list[Letter] = []
-        nexts = {state.next for state in states}
         for statement in reversed(block.body):
             if isinstance(statement, Defined):
-                self.definition(statement.letter, within, cotangents, statement.letter not in nexts)
+                self.definition(statement.letter, within, cotangents, block)
         outgoing = []
         for state in states:
-            outgoing.append(self.cotangent(state.letter, within))
+            outgoing.append(self.cotangent(state.letter, block, within))
             if state.start in self.active:
-                found.setdefault(state.start, []).append(self.unknown(state.start))
+                found.setdefault(state.start, []).append(self.unknown(state.start, block))
         own = [letter for statement in block.body if isinstance(statement, Declared) for letter in statement.letters]
         local = {*own, *(statement.letter for statement in block.body if isinstance(statement, Defined))}
         coefficients_of = {letter: total(within[letter]) for letter in own if letter in within}
@@ -155,18 +153,19 @@ class _PullBack:
             if letter not in local:
                 gathered = self.names.gathered(letter)
                 part = total(parts)
-                shared[Letter(Symbol(gathered, part.shape, "data"))] = part
-                found.setdefault(letter, []).append(Letter(Symbol(gathered, part.shape, "data")))
+                sum_over_layers = Letter(Symbol(gathered, part.shape, "data"))
+                shared[sum_over_layers] = part
+                found.setdefault(letter, []).append(sum_over_layers)
         self.result.steps.append(BackwardLayers(block, tuple(cotangents), tuple(outgoing), coefficients_of, shared))
 
-    def cotangent(self, letter: Letter, found: Contributions) -> Letter:
+    def cotangent(self, letter: Letter, block: Layers, found: Contributions) -> Letter:
         """The cotangent of a state, under its name; zero if nothing depends on it."""
         value = total(found.pop(letter)) if letter in found else zero(letter.shape[::-1])
-        return Letter(Symbol(self.names.of(letter), value.shape, "defined", value))
+        return Letter(Symbol(self.names.of(letter, block), value.shape, "defined", value))
 
-    def unknown(self, letter: Letter) -> Letter:
+    def unknown(self, letter: Letter, block: Layers) -> Letter:
         """The cotangent of a state where it comes from another layer."""
-        return Letter(Symbol(self.names.of(letter), letter.shape[::-1], "data"))
+        return Letter(Symbol(self.names.of(letter, block), letter.shape[::-1], "data"))
 
 
 def _active(page: Page, weights: frozenset[Letter]) -> set[Letter]:
@@ -200,19 +199,24 @@ def _is_short(cotangent: Expression) -> bool:
 
 
 class _CotangentNames:
-    """Names that never collide with the page's own: ``G_i`` for ``X_i``, ``M_i`` for ``Z_i``, ``U_i`` for ``S_i``."""
+    """Names that never collide with the page's own: ``G_i`` for ``X_i``, ``M_i`` for ``Z_i``, ``U_i`` for ``S_i``.
+
+    Each block of layers has names of its own, for what comes out of one block and goes into the next has two
+    cotangents: what the later block hands back, and the sum of that and of all other uses.
+    """
 
     def __init__(self, page: Page) -> None:
         self.taken = {_base(name) for name in (*page.letter_names(), *(x.name for x in page.dimensions))}
         self.free = [name for name in _COTANGENT_NAMES if name not in self.taken and f"d{name}" not in self.taken]
-        self.bases: dict[str, str] = {}
+        self.bases: dict[tuple[Layers | None, str], str] = {}
 
-    def of(self, letter: Letter) -> str:
+    def of(self, letter: Letter, block: Layers | None) -> str:
         base = _base(letter.name)
-        if base not in self.bases:
-            self.bases[base] = self.free.pop(0) if self.free else self.fresh(f"G{base}")
-            self.taken.add(self.bases[base])
-        return self.bases[base] + letter.name[len(base) :]
+        key = (block, base)
+        if key not in self.bases:
+            self.bases[key] = self.free.pop(0) if self.free else self.fresh(f"G{base}")
+            self.taken.add(self.bases[key])
+        return self.bases[key] + letter.name[len(base) :]
 
     def gathered(self, letter: Letter) -> str:
         """A name for what layers add to the coefficient of a letter outside."""

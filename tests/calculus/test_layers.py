@@ -89,6 +89,32 @@ loss = 1/2 trace(E^t E)
 """)
 
 
+def test_what_one_block_hands_to_the_next_and_to_others_has_two_names():
+    form = verified("""dims T = 3, d = 2, K = 2, L = 4
+data X_0, Y: T×d
+layers i = 0 .. K-1
+  weights W_i: d×d
+  X_{i+1} = tanh(X_i W_i)
+layers j = K .. L-1
+  weights V_j: d×d
+  X_{j+1} = X_j + sigmoid(X_j V_j)
+E = Y - X_L - X_K
+loss = 1/2 trace(E^t E)
+""")
+    assert str(form).splitlines() == [
+        "G_L = E^t",
+        "layers j = L-1 .. K",
+        "  dV_j : sigmoid'(V_j^t X_j^t, G_{j+1}) X_j",
+        "  G_j = G_{j+1} + V_j sigmoid'(V_j^t X_j^t, G_{j+1})",
+        "M_K = E^t + G_K",
+        "layers i = K-1 .. 0",
+        "  dW_i : tanh'(W_i^t X_i^t, M_{i+1}) X_i",
+        "  M_i = W_i tanh'(W_i^t X_i^t, M_{i+1})",
+    ]
+    names = [letter.name for letter in form.cotangents]
+    assert len(names) == len(set(names))
+
+
 def test_a_state_that_the_loss_does_not_reach_hands_back_zero():
     form = verified("""dims d = 2, L = 2
 data A_0, B_0, Y: d×d
