@@ -51,10 +51,7 @@ def _page_point(
     # Sizes that only the data will tell are 1 until then.
     unknown = {dimension.name: 1 for dimension in page.dimensions if dimension.default is None}
     bare = Model.of(page, name, {**unknown, **sizes})
-    foreign = [letter for letter in given if letter not in bare.letters]
-    if foreign:
-        raise ArrayError(f"{options.arrays}: {foreign[0]} is no letter of {name}; its letters: {listing(bare.letters)}")
-    shown = bind([bare.letters[letter] for letter in given], given)[1]
+    shown = _shown_sizes(bare, name, given, options.arrays)
     sentence = Sentence.of(options.text, options.tokens) if options.text else None
     if sentence is not None:
         pair = [bare.letters.get("X_0"), bare.letters.get("Y")]
@@ -69,10 +66,8 @@ def _page_point(
                 f"--size {dimension}={size} contradicts the given data, where {dimension} = {shown[dimension]}"
             )
     model = Model.of(page, name, {**sizes, **shown})
-    point = Point(model)
+    point = Point(model, origin=_file_origin(given, options.arrays))
     arrays = dict(given)
-    if given:
-        point.origin.append(f"{', '.join(given)} from {options.arrays}")
     if sentence is not None:
         inputs, answer = sentence.matrices(model.shapes["X_0"][1], options.seed)
         data = {letter: inputs for letter in model.letters if re.fullmatch(r"X_\d+", letter)} | {"Y": answer}
@@ -94,21 +89,27 @@ def _expression_point(
         raise FormcalcError(f"{options.model!r} is neither a stock model nor an expression with letters; {cure}")
     expression = parse(options.model, shapes, roles=roles)
     bare = linear_model(expression)
-    foreign = [letter for letter in given if letter not in bare.letters]
-    if foreign:
-        raise ArrayError(
-            f"{options.arrays}: {foreign[0]} is no letter of the expression; its letters: {listing(bare.letters)}"
-        )
-    shown = bind([bare.letters[letter] for letter in given], given)[1]
+    shown = _shown_sizes(bare, "the expression", given, options.arrays)
     unknown = [dimension for dimension in sizes if dimension not in bare.dimensions]
     if unknown:
         raise FormcalcError(
             f"the expression has no dimension {unknown[0]!r}; its dimensions: {listing(bare.dimensions)}"
         )
-    point = Point(sized(linear_model(expression, {**sizes, **shown})))
-    if given:
-        point.origin.append(f"{', '.join(given)} from {options.arrays}")
+    model = sized(linear_model(expression, {**sizes, **shown}))
+    point = Point(model, origin=_file_origin(given, options.arrays))
     return _completed(point, dict(given), options, needs_arrays)
+
+
+def _shown_sizes(bare: Model, name: str, given: dict[str, np.ndarray], path: str) -> dict[str, int]:
+    """The sizes of dimensions that the arrays of a file show, all of which must be letters of the model."""
+    foreign = [letter for letter in given if letter not in bare.letters]
+    if foreign:
+        raise ArrayError(f"{path}: {foreign[0]} is no letter of {name}; its letters: {listing(bare.letters)}")
+    return bind([bare.letters[letter] for letter in given], given)[1]
+
+
+def _file_origin(given: dict[str, np.ndarray], path: str) -> list[str]:
+    return [f"{', '.join(given)} from {path}"] if given else []
 
 
 def _completed(point: Point, arrays: dict[str, np.ndarray], options: argparse.Namespace, needs_arrays: bool) -> Point:

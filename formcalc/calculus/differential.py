@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from formcalc.algebra import (
     Apply,
+    Dimension,
     Expression,
     Hadamard,
     Letter,
@@ -46,17 +48,9 @@ def unfold(node: Apply) -> Expression:
 
 
 def _unfolded(row: Operator, arguments: list[Expression]) -> Expression:
-    """``Dφ(P)[R]`` of a row, by rows: its text is read over template letters, and the arguments take their places."""
+    """``Dφ(P)[R]`` of a row, by rows: the arguments take the places of the letters in its text."""
     at, *constants, direction = arguments
-    rows, columns = at.shape
-    letters: dict[str, Declaration] = {"P": (rows, columns), "R": (rows, columns), "J": ones(rows, columns)}
     substitution = {"P": at, "R": direction, "K": constants[0] if constants else at}
-    if row.constant == "mask":
-        letters["K"] = (rows, columns)
-    text = re.sub(r"\{K:([^{}]*)\}", r"\1" if constants else "", row.unfolded)
-    if row.constant == "scalar":
-        text = re.sub(r"\bK\b", f"{_SCALAR}^{{1}}", text)
-    text = text.replace("{c×c}", f"{{{columns}×{columns}}}").replace("{1/c}", f"{columns}^{{-1}}")
 
     def visit(part: Expression, children: tuple[Expression, ...]) -> Expression:
         if isinstance(part, Letter) and part.name in substitution:
@@ -65,7 +59,19 @@ def _unfolded(row: Operator, arguments: list[Expression]) -> Expression:
             return substitution["K"]
         return part.rebuild(children)
 
-    return fold(parse(text, letters), visit)
+    return fold(_template(row, *at.shape, bool(constants)), visit)
+
+
+@lru_cache(maxsize=1024)
+def _template(row: Operator, rows: Dimension, columns: Dimension, has_constant: bool) -> Expression:
+    """The text of a row, read over the letters ``P``, ``R``, ``J`` and ``K``; once per shape."""
+    letters: dict[str, Declaration] = {"P": (rows, columns), "R": (rows, columns), "J": ones(rows, columns)}
+    if row.constant == "mask":
+        letters["K"] = (rows, columns)
+    text = re.sub(r"\{K:([^{}]*)\}", r"\1" if has_constant else "", row.unfolded)
+    if row.constant == "scalar":
+        text = re.sub(r"\bK\b", f"{_SCALAR}^{{1}}", text)
+    return parse(text.replace("{c×c}", f"{{{columns}×{columns}}}").replace("{1/c}", f"{columns}^{{-1}}"), letters)
 
 
 #: Stands for a scalar constant while the text of a row is read.

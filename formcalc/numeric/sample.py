@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from formcalc.algebra import Apply, Letter, postorder
+from formcalc.algebra import Apply, Expression, Letter, postorder
 from formcalc.errors import EvaluationError
 from formcalc.language import Model
 from formcalc.language.model import below
@@ -50,9 +50,14 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
     model = sized(model)
     generator = np.random.default_rng(seed)
     kept = dict(given or {})
+    restricted = _restricted(model)
+    kinked = kinked_arguments(model.loss)
     for _ in range(_ATTEMPTS):
-        arrays = {name: kept.get(name, _draw(model, letter, generator)) for name, letter in model.letters.items()}
-        if _is_away_from_kinks(model, arrays):
+        arrays = {
+            name: kept.get(name, _draw(letter, model.shape_of(letter), name in restricted, generator))
+            for name, letter in model.letters.items()
+        }
+        if _is_away(kinked, model, arrays):
             return arrays
     raise EvaluationError(
         f"{model.name}: {_ATTEMPTS} draws all lay on a kink of an operator; "
@@ -60,13 +65,13 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
     )
 
 
-def _draw(model: Model, letter: Letter, generator: np.random.Generator) -> np.ndarray:
-    rows, columns = model.shape_of(letter)
+def _draw(letter: Letter, shape: tuple[int, int], is_positive: bool, generator: np.random.Generator) -> np.ndarray:
+    rows, columns = shape
     if letter.symbol.is_constant:
         return CONSTANTS[letter.role](rows, columns)
     scale = 1.0 if letter.role == "data" else 0.5 if rows == 1 else rows**-0.5
     array = generator.normal(size=(rows, columns)) * scale
-    return np.abs(array) + 0.5 if letter.name in _restricted(model) else array
+    return np.abs(array) + 0.5 if is_positive else array
 
 
 def _restricted(model: Model) -> set[str]:
@@ -79,9 +84,8 @@ def _restricted(model: Model) -> set[str]:
     }
 
 
-def _is_away_from_kinks(model: Model, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether every argument keeps a distance from the kinks that a draw of its size can be expected to keep."""
-    kinked = kinked_arguments(model.loss)
+def _is_away(kinked: list[tuple[Expression, float]], model: Model, arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether every argument keeps a distance from its kinks that a draw of its size can be expected to keep."""
     if not kinked:
         return True
     run = evaluation([argument for argument, _ in kinked], arrays, model.sizes)
