@@ -3,11 +3,12 @@
 from formcalc.algebra.application import Apply
 from formcalc.algebra.compound import Compound, Hadamard, OneForm, Product, Sum, Trace, excerpt
 from formcalc.algebra.constants import identity, ones
-from formcalc.algebra.dimension import SCALAR, Dimension, Shape, shape_text
+from formcalc.algebra.dimension import SCALAR, Axes, Dimension, Shape, axes_text, ordered, shape_text
 from formcalc.algebra.expression import Expression, Kinds, contains, first_paths, fold, postorder
 from formcalc.algebra.letters import Letter, Role, Symbol
 from formcalc.algebra.rendering import PLAIN, Notation, plain, render
 from formcalc.algebra.scalars import PI, Number, Power
+from formcalc.algebra.summation import AxisSum, LayerSum
 from formcalc.algebra.transposition import transpose
 
 Expression.kinds = Kinds(product=Product, sum=Sum, number=Number, transpose=transpose, text=plain)
@@ -17,10 +18,13 @@ __all__ = [
     "PLAIN",
     "SCALAR",
     "Apply",
+    "Axes",
+    "AxisSum",
     "Compound",
     "Dimension",
     "Expression",
     "Hadamard",
+    "LayerSum",
     "Letter",
     "Notation",
     "Number",
@@ -32,12 +36,14 @@ __all__ = [
     "Sum",
     "Symbol",
     "Trace",
+    "axes_text",
     "contains",
     "excerpt",
     "first_paths",
     "fold",
     "identity",
     "ones",
+    "ordered",
     "plain",
     "postorder",
     "render",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from formcalc.algebra.compound import Compound, excerpt
-from formcalc.algebra.dimension import Shape
+from formcalc.algebra.dimension import Shape, union
 from formcalc.algebra.expression import Expression
 from formcalc.errors import ShapeError
 
@@ -61,7 +61,13 @@ class Apply(Compound):
         degree = arguments[-1].degree if operator.is_linear else 0
         key = (cls, operator, by_columns, *arguments)
         return cls._intern(
-            key, operator=operator, by_columns=by_columns, children=arguments, shape=shape, degree=degree
+            key,
+            operator=operator,
+            by_columns=by_columns,
+            children=arguments,
+            shape=shape,
+            axes=union(argument.axes for argument in arguments),
+            degree=degree,
         )
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from formcalc.algebra.dimension import SCALAR, Shape, shape_text
+from formcalc.algebra.dimension import SCALAR, Shape, shape_text, union
 from formcalc.algebra.expression import Expression
 from formcalc.errors import ShapeError
 
@@ -74,11 +74,17 @@ class Product(Compound):
                     f"{a} {b}: {a} has {_count(left.shape[1], 'column')}, {b} has {_count(right.shape[0], 'row')}"
                 )
         shape: Shape = (matrices[0].shape[0], matrices[-1].shape[1]) if matrices else SCALAR
-        return cls._intern(key, children=factors, shape=shape, degree=sum(factor.degree for factor in factors))
+        return cls._intern(
+            key,
+            children=factors,
+            shape=shape,
+            axes=union(factor.axes for factor in factors),
+            degree=sum(factor.degree for factor in factors),
+        )
 
 
 class _SameShape(Compound):
-    """Operands of one shape, combined entry by entry."""
+    """Operands of one shape, combined entry by entry; a single matrix combines with every one of a family."""
 
     __slots__ = ()
     _sign = ""
@@ -112,13 +118,19 @@ class Sum(_SameShape):
         if len(terms) == 1:
             return terms[0]
         shape = cls._checked(terms)
-        return cls._intern((cls, *terms), children=terms, shape=shape, degree=max(term.degree for term in terms))
+        return cls._intern(
+            (cls, *terms),
+            children=terms,
+            shape=shape,
+            axes=union(term.axes for term in terms),
+            degree=max(term.degree for term in terms),
+        )
 
 
 class OneForm(Compound):
-    """A one-form: a sum of square words, each read under a trace, so that their shapes may differ.
+    """A one-form: a sum of square words, each read under a trace of its own, so that their shapes may differ.
 
-    ``A dW + B dQ`` stands for ``trace(A dW) + trace(B dQ)``. Words of one shape are simply their sum.
+    ``A dW + B dQ`` stands for ``trace(A dW) + trace(B dQ)``. Words of one shape and the same axes are simply their sum.
 
     Raises:
         ShapeError: a word that is not square, or carries no differential.
@@ -129,14 +141,14 @@ class OneForm(Compound):
     def __new__(cls, *words: Expression) -> Expression:  # type: ignore[misc]  # words of one shape are a sum
         if not words:
             raise ShapeError("a one-form needs at least one word")
-        if all(word.shape == words[0].shape for word in words):
+        if all(word.shape == words[0].shape and word.axes == words[0].axes for word in words):
             return Sum(*words)
         for word in words:
             if len(word.shape) != 2 or word.shape[0] is not word.shape[1]:
                 raise ShapeError(f"{excerpt(word)} is {shape_text(word.shape)}: a word under a trace is square")
             if word.degree != 1:
                 raise ShapeError(f"{excerpt(word)} carries no differential: it is no word of a one-form")
-        return cls._intern((cls, *words), children=words, shape=SCALAR, degree=1)
+        return cls._intern((cls, *words), children=words, shape=SCALAR, axes=(), degree=1)
 
 
 class Hadamard(_SameShape):
@@ -155,11 +167,17 @@ class Hadamard(_SameShape):
         shape = cls._checked(operands)
         if shape == SCALAR:
             raise ShapeError(f"{excerpt(operands[0])} ∘ {excerpt(operands[1])}: scalars multiply without ∘")
-        return cls._intern((cls, *operands), children=operands, shape=shape, degree=sum(o.degree for o in operands))
+        return cls._intern(
+            (cls, *operands),
+            children=operands,
+            shape=shape,
+            axes=union(operand.axes for operand in operands),
+            degree=sum(operand.degree for operand in operands),
+        )
 
 
 class Trace(Compound):
-    """The trace of a square matrix, a scalar.
+    """The trace of a square matrix, a scalar; of a family, the sum of all their traces.
 
     Raises:
         ShapeError: the operand is not square.
@@ -170,4 +188,4 @@ class Trace(Compound):
     def __new__(cls, operand: Expression) -> Trace:
         if len(operand.shape) != 2 or operand.shape[0] is not operand.shape[1]:
             raise ShapeError(f"trace({excerpt(operand)}): the operand is {shape_text(operand.shape)}, not square")
-        return cls._intern((cls, operand), children=(operand,), shape=SCALAR, degree=operand.degree)
+        return cls._intern((cls, operand), children=(operand,), shape=SCALAR, axes=(), degree=operand.degree)

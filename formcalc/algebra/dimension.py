@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from formcalc.algebra.interning import Interned
@@ -52,6 +53,33 @@ class Dimension(Interned):
 Shape: TypeAlias = tuple[Dimension, ...]
 
 SCALAR: Shape = ()
+
+#: The axes of a family of matrices, in the order of their names; ``()`` of a single matrix.
+Axes: TypeAlias = tuple[Dimension, ...]
+
+
+def union(families: Iterable[Axes]) -> Axes:
+    """The axes of what is built from families: an operation is carried out for every index, and broadcasts over others.
+
+    >>> union([(Dimension("h"),), (), (Dimension("b"), Dimension("h"))])
+    (Dimension('b'), Dimension('h'))
+    """
+    kept = [axes for axes in families if axes]
+    if not kept:
+        return ()
+    if all(axes == kept[0] for axes in kept):
+        return kept[0]
+    return ordered({axis for axes in kept for axis in axes})
+
+
+def ordered(axes: Iterable[Dimension]) -> Axes:
+    """Axes in the order of their names."""
+    return tuple(sorted(axes, key=str))
+
+
+def axes_text(axes: Axes) -> str:
+    """Axes as they stand after the name of a letter: ``[b,h]``, or nothing."""
+    return f"[{','.join(map(str, axes))}]" if axes else ""
 
 
 def shape_text(shape: Shape) -> str:

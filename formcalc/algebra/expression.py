@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from formcalc.algebra.dimension import Shape
+from formcalc.algebra.dimension import Axes, Shape
 from formcalc.algebra.interning import Interned
 
 Result = TypeVar("Result")
@@ -29,12 +29,14 @@ class Expression(Interned):
 
     Attributes:
         shape: ``(rows, columns)``, or ``()`` for a scalar.
+        axes: over which axes it is a family of such matrices, as ``Q[h]`` over heads; ``()`` for a single one.
         degree: how many differential letters a word of it carries (0: a matrix, 1: a one-form).
         children: the expressions it is built from.
     """
 
-    __slots__ = ("children", "degree", "shape")
+    __slots__ = ("axes", "children", "degree", "shape")
     shape: Shape
+    axes: Axes
     degree: int
     children: tuple[Expression, ...]
 

@@ -10,9 +10,11 @@ from typing import TypeAlias
 
 from formcalc.algebra.application import Apply
 from formcalc.algebra.compound import Hadamard, OneForm, Product, Sum, Trace
+from formcalc.algebra.dimension import axes_text
 from formcalc.algebra.expression import Expression, fold
 from formcalc.algebra.letters import Letter
 from formcalc.algebra.scalars import Number, Power
+from formcalc.algebra.summation import AxisSum, LayerSum
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Notation:
     number: Callable[[Fraction], str]
     power: Callable[[Power], str]
     operator: Callable[[Apply], str]
+    #: The sign of a sum over indices, given their names.
+    sigma: Callable[[tuple[str, ...]], str]
     trace: str
     juxtapose: str = " "
     plus: str = " + "
@@ -116,6 +120,11 @@ def render(expression: Expression, notation: Notation) -> str:
             case Hadamard():
                 texts = [piece.body if piece.strength == _Strength.ATOM else enclosed(piece) for piece in pieces]
                 return _Piece(_separated(notation.hadamard, texts), _Strength.HADAMARD)
+            case AxisSum() | LayerSum():
+                indices = (node.index,) if isinstance(node, LayerSum) else tuple(map(str, node.over))
+                [piece] = pieces
+                body = enclosed(piece) if piece.strength == _Strength.SUM or piece.is_negative else piece.body
+                return _Piece((notation.sigma(indices), notation.juxtapose, body), _Strength.HADAMARD)
             case Trace():
                 return _Piece((notation.trace, enclosed(pieces[0])), _Strength.ATOM)
             case Apply():
@@ -128,7 +137,8 @@ def render(expression: Expression, notation: Notation) -> str:
 
 
 def _plain_letter(letter: Letter) -> str:
-    return ("d" if letter.is_differential else "") + letter.name + ("^t" if letter.is_transposed else "")
+    name = letter.name + axes_text(letter.symbol.layout)
+    return ("d" if letter.is_differential else "") + name + ("^t" if letter.is_transposed else "")
 
 
 def _plain_power(power: Power) -> str:
@@ -141,6 +151,7 @@ PLAIN = Notation(
     number=str,
     power=_plain_power,
     operator=lambda node: node.operator.name + ("^t" if node.by_columns else ""),
+    sigma=lambda indices: f"Σ_{indices[0]}" if len(indices) == 1 else f"Σ_{{{','.join(indices)}}}",
     trace="trace",
 )
 

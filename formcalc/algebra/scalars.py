@@ -22,7 +22,7 @@ class Number(Expression):
     def __new__(cls, value: int | Fraction) -> Number:
         exact = as_fraction(value)
         key = (cls, exact.numerator, exact.denominator)
-        return cls._intern(key, value=exact, shape=SCALAR, degree=0, children=())
+        return cls._intern(key, value=exact, shape=SCALAR, axes=(), degree=0, children=())
 
     def _recipe(self) -> tuple[Callable[..., Expression], tuple]:
         return (Number, (self.value,))
@@ -46,7 +46,7 @@ class Power(Expression):
     def __new__(cls, base: Dimension | str | int, exponent: int | Fraction = 1) -> Power:
         dimension, exact = Dimension(base), as_fraction(exponent)
         key = (cls, dimension, exact.numerator, exact.denominator)
-        return cls._intern(key, base=dimension, exponent=exact, shape=SCALAR, degree=0, children=())
+        return cls._intern(key, base=dimension, exponent=exact, shape=SCALAR, axes=(), degree=0, children=())
 
     def _recipe(self) -> tuple[Callable[..., Expression], tuple]:
         return (Power, (self.base, self.exponent))

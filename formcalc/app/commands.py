@@ -9,8 +9,9 @@ import numpy as np
 from formcalc import manual
 from formcalc.app.display import Display
 from formcalc.app.inputs import Point, point_of
-from formcalc.calculus import Form, Line, Stage, derive
+from formcalc.calculus import Form, Stage, derive
 from formcalc.calculus.expansion import terms
+from formcalc.language.lines import Line
 from formcalc.models import load, models
 from formcalc.numeric import evaluate
 from formcalc.verify import ORACLES, Report, verify
@@ -48,7 +49,7 @@ def derive_command(options: argparse.Namespace, display: Display) -> int:
     coefficients = evaluate(form, point.arrays)
     display.line()
     rows = [
-        (row.name, f"{row.shape[0]}×{row.shape[1]}", *_norms(coefficients[row.name]), f"{row.relative_error:.1e}")
+        (row.name, "×".join(map(str, row.shape)), *_norms(coefficients[row.name]), f"{row.relative_error:.1e}")
         for row in report.table
     ]
     display.table(("weight", "C: shape", "‖C‖ Frobenius", "‖C‖ spectral", "relative error"), rows, left=2)
@@ -64,7 +65,8 @@ def _words(form: Form, limit: int, display: Display) -> None:
 
 
 def _norms(coefficient: np.ndarray) -> tuple[str, str]:
-    return f"{np.linalg.norm(coefficient):.4e}", f"{np.linalg.norm(coefficient, 2):.4e}"
+    """The Frobenius norm, and the spectral norm; of a family, the largest."""
+    return f"{np.linalg.norm(coefficient):.4e}", f"{np.linalg.norm(coefficient, 2, axis=(-2, -1)).max():.4e}"
 
 
 def _origin(point: Point, display: Display) -> None:

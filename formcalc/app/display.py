@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from formcalc.algebra import Expression, Shape, plain
-from formcalc.calculus import Line
 from formcalc.language import Page, html, latex
 from formcalc.language.columns import columns
-from formcalc.language.page import ROLES, Declared, Defined, Layers
+from formcalc.language.lines import Line, statement_lines
+from formcalc.language.page import ROLES
+from formcalc.language.statements import Declared, Layers, Statement
 
 #: How an expression is shown.
 NOTATIONS: dict[str, Callable[[Expression], str]] = {"plain": plain, "latex": latex, "html": html}
@@ -29,7 +30,6 @@ class _Layout:
     words: str = "{}"
     space: str = " "
     declaration: str = "{}: {}×{}"
-    sigma: str = "Σ"
     begin: str = ""
     equation: str = "{} {} {}"
     end: str = ""
@@ -44,7 +44,6 @@ _LAYOUTS = {
         words=r"  &{} \\",
         space=r"\quad ",
         declaration=r"{} \in \mathbb{{R}}^{{{} \times {}}}",
-        sigma=r"\sum",
         begin=r"\begin{align*}",
         equation=r"  {} &{} {} \\",
         end=r"\end{align*}",
@@ -90,14 +89,7 @@ class Display:
                 if line.strip() and not line.lstrip().startswith("#"):
                     self.line(f"  {line.rstrip()}")
             return
-        lines: list[str] = []
-        for statement in page.statements:
-            if isinstance(statement, Layers):
-                lines.append(self._equation(Line(f"layers {statement.index} = {statement.first} .. {statement.last}")))
-                lines += map(self._statement, statement.body)
-            else:
-                lines.append(self._statement(statement))
-        self._block([*lines, self._equation(Line("loss", page.loss))])
+        self._block([*self._statements(page.statements), self._equation(Line("loss", page.loss))])
 
     def equations(self, lines: Iterable[Line]) -> None:
         """The lines of a page, in the notation of the display."""
@@ -111,9 +103,19 @@ class Display:
         for line in (self.layout.begin, *lines, self.layout.end):
             self.line(line)
 
-    def _statement(self, statement: Declared | Defined) -> str:
-        if isinstance(statement, Defined):
-            return self._equation(Line(statement.letter, statement.letter.definition))
+    def _statements(self, statements: Iterable[Statement]) -> list[str]:
+        lines: list[str] = []
+        for statement in statements:
+            if isinstance(statement, Declared):
+                lines.append(self._declaration(statement))
+            elif isinstance(statement, Layers):
+                lines += map(self._equation, statement_lines([replace(statement, body=())]))
+                lines += self._statements(statement.body)
+            else:
+                lines += map(self._equation, statement_lines([statement]))
+        return lines
+
+    def _declaration(self, statement: Declared) -> str:
         word = next(word for word, role in ROLES.items() if role == statement.letters[0].role)
         groups: dict[Shape, list[str]] = {}
         for letter in statement.letters:
@@ -125,7 +127,7 @@ class Display:
         left = self.notation(line.left) if isinstance(line.left, Expression) else self.layout.word.format(line.left)
         if line.right is None:
             return self.layout.words.format(left)
-        return self.layout.equation.format(left, line.sign.replace("Σ", self.layout.sigma), self.notation(line.right))
+        return self.layout.equation.format(left, line.sign, self.notation(line.right))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
         """A table whose first `left` columns are words and whose others are figures."""

@@ -3,7 +3,7 @@
 from formcalc.calculus.cyclic import collect, cycle, shift_mm
 from formcalc.calculus.differential import d, unfold
 from formcalc.calculus.expansion import expand_all, expand_mm, flatten
-from formcalc.calculus.form import Form, Line, derive, form
+from formcalc.calculus.form import Form, derive, form
 from formcalc.calculus.pipeline import PIPELINE, Stage, normal_form, stages
 from formcalc.calculus.rules import RULES, Rule, Step
 from formcalc.calculus.words import Words
@@ -12,7 +12,6 @@ __all__ = [
     "PIPELINE",
     "RULES",
     "Form",
-    "Line",
     "Rule",
     "Stage",
     "Step",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from formcalc.algebra import (
     Apply,
+    Axes,
+    AxisSum,
     Expression,
     Hadamard,
     Letter,
@@ -23,8 +25,8 @@ from formcalc.algebra import (
     transpose,
 )
 from formcalc.calculus.differential import unfold
-from formcalc.calculus.expansion import Word, factors, terms
-from formcalc.calculus.rules import GATHER, ROTATE, SHIFT, SHIFT_HADAMARD, SHIFT_TRACE, TRANSPOSE, Step
+from formcalc.calculus.expansion import Word, factors, repeated, terms
+from formcalc.calculus.rules import GATHER, RELEASE, ROTATE, SHIFT, SHIFT_HADAMARD, SHIFT_TRACE, TRANSPOSE, Step
 from formcalc.errors import FormError
 from formcalc.operators import Differential
 
@@ -41,11 +43,21 @@ def _differential_index(word: Word) -> int | None:
     return places[0] if places else None
 
 
+def traced_words(expression: Expression) -> tuple[Expression, ...]:
+    """The words of a sum that is read under one trace, each to be read under a trace of its own.
+
+    The trace is summed over the axes of the whole; a word that lacks one of them counts once for each index.
+    """
+    axes = expression.axes if isinstance(expression, Sum) else ()
+    return tuple(repeated(term, axes) for term in terms(expression))
+
+
 def shift_mm(expression: Expression, steps: list[Step] | None = None) -> Expression:
     """Free the differential of every word: ``trace(A L(P, R) B) = trace(L^t(P^t, B A) R)``, until none is inside.
 
     The operator moves to the complementary part of the word. The manual's ``shiftmm``; its dialect leaves the mask
-    untransposed and re-reads the definition. Hadamard products and traces move likewise.
+    untransposed and re-reads the definition. Hadamard products and traces move likewise, and sums over axes go: the
+    trace is a sum over all axes itself.
 
     Raises:
         FormError: the operand that carries the differential is a sum; expand_all and expand_mm come first.
@@ -55,7 +67,7 @@ def shift_mm(expression: Expression, steps: list[Step] | None = None) -> Express
     >>> str(shift_mm(parse("E^t mm(Z, X dV) W", letters)))
     'mm(Z^t, W E^t) X dV'
     """
-    return OneForm(*(_shifted(term, (index,), steps) for index, term in enumerate(terms(expression))))
+    return OneForm(*(_shifted(term, (index,), steps) for index, term in enumerate(traced_words(expression))))
 
 
 def _shifted(term: Expression, place: tuple[int, ...], steps: list[Step] | None) -> Expression:
@@ -65,6 +77,12 @@ def _shifted(term: Expression, place: tuple[int, ...], steps: list[Step] | None)
         if index is None or isinstance(word[index], Letter):
             return Product(*word)
         inside = word[index]
+        if isinstance(inside, AxisSum):
+            after = (*word[:index], *_opened(inside, (*word[:index], *word[index + 1 :])), *word[index + 1 :])
+            if steps is not None:
+                steps.append(Step(RELEASE, place, Product(*word), Product(*after)))
+            word = after
+            continue
         scalars = tuple(factor for factor in (*word[:index], *word[index + 1 :]) if not factor.shape)
         # In the manual's dialect scalars stay where they are written.
         is_manual = (
@@ -107,6 +125,17 @@ def _moved(inside: Expression, complement: Word) -> tuple[Word, Word]:
     raise FormError(f"the differential stands inside {excerpt(inside)}: apply expand_all and expand_mm first")
 
 
+def _opened(inside: AxisSum, rest: Word) -> Word:
+    """The factors under a sum over axes, which the trace around sums over as well."""
+    caught = [axis for axis in inside.over if any(axis in factor.axes for factor in rest)]
+    if caught:
+        raise FormError(
+            f"{excerpt(inside)} stands beside another family over {caught[0]}: "
+            "give the sum a name of its own, in a definition on a page"
+        )
+    return _released(inside, inside.direction)
+
+
 def _released(inside: Expression, word: Expression) -> Word:
     if isinstance(word, Sum):
         raise FormError(f"{excerpt(inside)} holds a sum of words: apply expand_all and expand_mm first")
@@ -123,7 +152,7 @@ def cycle(expression: Expression, steps: list[Step] | None = None) -> Expression
     'C A dB'
     """
     rotated = []
-    for place, term in enumerate(terms(expression)):
+    for place, term in enumerate(traced_words(expression)):
         word = factors(term)
         index = _differential_index(word)
         if index is not None and isinstance(word[index], Letter):
@@ -139,7 +168,7 @@ def collect(expression: Expression, steps: list[Step] | None = None) -> Expressi
     """Gather the words of each differential: a sum of one ``C dW`` per letter, read as ``Σ trace(C dW)``.
 
     Transposed differentials are turned, ``trace(A dW^t) = trace(A^t dW)``; scalars come to the front, equal words add
-    up, and words that cancel go.
+    up, and words that cancel go. A coefficient is summed over the axes that its letter does not have.
 
     Raises:
         FormError: a word whose differential does not stand last, or that has none.
@@ -154,12 +183,12 @@ def collect(expression: Expression, steps: list[Step] | None = None) -> Expressi
 def coefficients(expression: Expression, steps: list[Step] | None = None) -> dict[Letter, Expression]:
     """The coefficient `C` of ``trace(C dW)`` for every letter `W` of a cycled form, in order of appearance."""
     gathered: dict[Letter, list[Expression]] = {}
-    for place, term in enumerate(terms(expression)):
+    for place, term in enumerate(traced_words(expression)):
         *before, last = factors(term)
         if not (isinstance(last, Letter) and last.is_differential):
             raise FormError(f"{excerpt(term)} does not end in a differential: apply shift_mm and cycle first")
         unit = () if any(factor.shape for factor in before) else (identity(last.shape[0]),)
-        rest = Product(*before, *unit)
+        rest = closed(Product(*before, *unit), last.axes)
         if last.is_transposed:
             rest = rest if unit else transpose(rest)
             if steps is not None:
@@ -175,21 +204,40 @@ def _form_of(collected: dict[Letter, Expression]) -> Expression:
     return OneForm(*(Product(*factors(coefficient), letter.differential) for letter, coefficient in collected.items()))
 
 
+def closed(word: Expression, kept: Axes) -> Expression:
+    """The sum of a word over its axes, but for those that are kept."""
+    over = [axis for axis in word.axes if axis not in kept]
+    return AxisSum(word, over) if over else word
+
+
 def total(words: Iterable[Expression]) -> Expression:
     """The sum of words with their scalars in front and equal words added up; words that cancel go.
 
-    If all of them cancel, the sum is zero, written ``0 1_{T×d}``.
+    Words that are summed over the same axes stand under one sum. If all cancel, it is zero, written ``0 1_{T×d}``.
     """
     expressions = list(words)
-    numbers: dict[Word, Fraction] = {}
+    numbers: dict[tuple[Axes, Word], Fraction] = {}
     for expression in expressions:
-        for term in terms(expression):
+        for over, term in _summands(expression):
             number, word = normal_word(factors(term))
-            numbers[word] = numbers.get(word, Fraction(0)) + number
-    kept = [
-        Product(*word) if number == 1 else Product(Number(number), *word) for word, number in numbers.items() if number
-    ]
-    return Sum(*kept) if kept else zero(expressions[0].shape)
+            numbers[over, word] = numbers.get((over, word), Fraction(0)) + number
+    groups: dict[Axes, list[Expression]] = {}
+    for (over, word), number in numbers.items():
+        if number:
+            groups.setdefault(over, []).append(Product(*word) if number == 1 else Product(Number(number), *word))
+    kept = [AxisSum(Sum(*group), over) if over else Sum(*group) for over, group in groups.items()]
+    return Sum(*(term for part in kept for term in terms(part))) if kept else zero(expressions[0].shape)
+
+
+def _summands(expression: Expression) -> Iterator[tuple[Axes, Expression]]:
+    """The words of an expression, each with the axes that it is summed over."""
+    for term in terms(expression):
+        *scalars, last = factors(term)
+        if isinstance(last, AxisSum) and not any(factor.shape for factor in scalars):
+            for inner in terms(last.direction):
+                yield last.over, repeated(Product(*scalars, *factors(inner)), last.over)
+        else:
+            yield (), term
 
 
 def zero(shape: Shape) -> Expression:
@@ -236,5 +284,5 @@ def under_trace(expression: Expression) -> Expression:
         inside = None if index is None else word[index]
         if index is None or not isinstance(inside, Trace):
             raise FormError(f"{excerpt(term)} is no trace of a one-form: write the loss with trace(...)")
-        words.append(Product(*word[:index], *word[index + 1 :], inside[0]))
+        words += [Product(*word[:index], *word[index + 1 :], traced) for traced in traced_words(inside[0])]
     return OneForm(*words)

@@ -8,9 +8,11 @@ from functools import lru_cache
 
 from formcalc.algebra import (
     Apply,
+    AxisSum,
     Dimension,
     Expression,
     Hadamard,
+    LayerSum,
     Letter,
     Number,
     Power,
@@ -23,6 +25,7 @@ from formcalc.algebra import (
     postorder,
     transpose,
 )
+from formcalc.calculus.expansion import repeated
 from formcalc.errors import FormError
 from formcalc.language import Declaration, parse
 from formcalc.operators import Dialect, Differential, Operator
@@ -71,7 +74,8 @@ def _template(row: Operator, rows: Dimension, columns: Dimension, has_constant: 
     text = re.sub(r"\{K:([^{}]*)\}", r"\1" if has_constant else "", row.unfolded)
     if row.constant == "scalar":
         text = re.sub(r"\bK\b", f"{_SCALAR}^{{1}}", text)
-    return parse(text.replace("{c×c}", f"{{{columns}×{columns}}}").replace("{1/c}", f"{columns}^{{-1}}"), letters)
+    text = text.replace("{c×1}", f"{{{columns}×1}}").replace("{1×c}", f"{{1×{columns}}}")
+    return parse(text.replace("{1/c}", f"{columns}^{{-1}}"), letters)
 
 
 #: Stands for a scalar constant while the text of a row is read.
@@ -131,9 +135,15 @@ class _Differentiator:
             case Sum():
                 terms = [inner for term in node if (inner := self.memo[term]) is not None]
                 return Sum(*terms) if terms else None
+            case AxisSum():
+                inner = self.memo[node.direction]
+                return None if inner is None else node.with_direction(inner)
+            case LayerSum():
+                inner = self.memo[node[0]]
+                return None if inner is None else LayerSum(inner, node.index)
             case Trace():
                 inner = self.memo[node[0]]
-                return None if inner is None else Trace(inner)
+                return None if inner is None else Trace(repeated(inner, node[0].axes))
             case Apply(operator=Operator() as operator):
                 return self.chain_rule(node, operator)
             case Apply(operator=Differential() as operator):

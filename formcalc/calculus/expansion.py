@@ -5,9 +5,22 @@ from __future__ import annotations
 from itertools import product as cartesian
 from typing import TypeAlias
 
-from formcalc.algebra import Apply, Expression, Hadamard, OneForm, Product, Sum, Trace, fold
+from formcalc.algebra import (
+    Apply,
+    Axes,
+    AxisSum,
+    Expression,
+    Hadamard,
+    LayerSum,
+    OneForm,
+    Power,
+    Product,
+    Sum,
+    Trace,
+    fold,
+)
 from formcalc.calculus.recording import Recorder
-from formcalc.calculus.rules import ASSOCIATE, BILINEAR, DISTRIBUTE, LINEAR, SCALAR_OUT, Step
+from formcalc.calculus.rules import ASSOCIATE, BILINEAR, DISTRIBUTE, LINEAR, LINEAR_SUM, SCALAR_OUT, Step
 from formcalc.errors import FormError
 from formcalc.operators import Differential
 
@@ -26,6 +39,15 @@ def factors(expression: Expression) -> Word:
 def terms(expression: Expression) -> tuple[Expression, ...]:
     """The words of a sum or of a one-form, or the one expression."""
     return expression.children if isinstance(expression, (Sum, OneForm)) else (expression,)
+
+
+def repeated(expression: Expression, axes: Axes) -> Expression:
+    """An expression that is added up over axes: times the size of each one that it does not have.
+
+    A trace closes all axes of its operand; a word of the operand that lacks one of them counts once for each index.
+    """
+    absent = [axis for axis in axes if axis not in expression.axes]
+    return Product(*map(Power, absent), *factors(expression)) if absent else expression
 
 
 def _sum_of(words: tuple[Word, ...]) -> Expression:
@@ -70,9 +92,9 @@ def expand_all(expression: Expression, steps: list[Step] | None = None) -> Expre
                 if len(words) > 1:
                     recorder.note(DISTRIBUTE, node, Product(*(_sum_of(part) for part in parts)), _sum_of(words))
                 return words
-            case Apply(is_linear=True):
+            case Apply(is_linear=True) | AxisSum():
                 return ((node.with_direction(_sum_of(parts[-1])),),)
-            case Hadamard() | Trace() if node.degree:
+            case Hadamard() | Trace() | LayerSum() if node.degree:
                 return ((node.rebuild(tuple(_sum_of(part) for part in parts)),),)
         return ((node,),)
 
@@ -82,8 +104,8 @@ def expand_all(expression: Expression, steps: list[Step] | None = None) -> Expre
 def expand_mm(expression: Expression, steps: list[Step] | None = None) -> Expression:
     """Linear operator letters distribute over sums in their last argument, and the words they stand in with them.
 
-    So do Hadamard products and traces, in the operand that carries the differential. Scalars come out of the letters
-    (in the manual's dialect they stay where they are). The manual's ``expandmm``.
+    So do sums over axes, and Hadamard products and traces in the operand that carries the differential. Scalars come
+    out of the letters (in the manual's dialect they stay where they are). The manual's ``expandmm``.
 
     >>> from formcalc.language import parse
     >>> square = {name: ("n", "n") for name in "PABC"}
@@ -108,11 +130,16 @@ def expand_mm(expression: Expression, steps: list[Step] | None = None) -> Expres
                 before = node.with_direction(_sum_of(parts[-1]))
                 recorder.note(LINEAR if len(words) > 1 else SCALAR_OUT, node, before, _sum_of(words))
                 return words
-            case Hadamard() | Trace() if node.degree == 1:
+            case AxisSum():
+                words = tuple(_summed(node, word) for word in parts[-1])
+                recorder.note(LINEAR_SUM, node, node.with_direction(_sum_of(parts[-1])), _sum_of(words))
+                return words
+            case Hadamard() | Trace() | LayerSum() if node.degree == 1:
                 operands = tuple(_sum_of(part) for part in parts)
                 place = next(index for index, child in enumerate(node) if child.degree)
+                closed = node[place].axes if isinstance(node, Trace) else ()
                 words = tuple(
-                    (node.rebuild((*operands[:place], Product(*word), *operands[place + 1 :])),)
+                    (node.rebuild((*operands[:place], repeated(Product(*word), closed), *operands[place + 1 :])),)
                     for word in parts[place]
                 )
                 if len(words) > 1:
@@ -121,6 +148,13 @@ def expand_mm(expression: Expression, steps: list[Step] | None = None) -> Expres
         return ((node,),)
 
     return _total(expression, fold(expression, visit))
+
+
+def _summed(axis_sum: AxisSum, word: Word) -> Word:
+    """A sum over axes of one word, its scalars taken out."""
+    scalars = tuple(factor for factor in word if not factor.shape)
+    summed = axis_sum.with_direction(Product(*(factor for factor in word if factor.shape)))
+    return (*scalars, *factors(summed))
 
 
 def _applied(letter: Apply, word: Word) -> Word:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from formcalc.algebra import Expression, Letter, OneForm, Product, Symbol, excerpt, postorder
-from formcalc.calculus.cyclic import total, zero
+from formcalc.calculus.contraction import contracted
+from formcalc.calculus.cyclic import zero
 from formcalc.calculus.differential import d
 from formcalc.calculus.pipeline import stages
-from formcalc.calculus.pullback import BackwardLayers, Passage, PullBack, pull_back
+from formcalc.calculus.pullback import Passage, PullBack, pull_back
 from formcalc.calculus.words import Words
 from formcalc.errors import FormError, listing, suggestion
 from formcalc.language import Model, linear_model
 from formcalc.language.html import equations_html
-from formcalc.language.unrolling import Writer, layer_range
+from formcalc.language.lines import Line, statement_lines
+from formcalc.language.statements import Layers, Page
+from formcalc.language.unrolling import Unrolled, unroll
 from formcalc.operators import Dialect
 
 
@@ -53,60 +56,40 @@ class Form(Mapping[str, Expression]):
         self._names = names
 
     @cached_property
-    def _written(self) -> tuple[dict[str, Expression], tuple[Letter, ...]]:
-        """The coefficients and cotangents with all layers written out."""
-        model, unrolled = self.model, self.model.unrolled
-        writer = Writer(model.source, model.sizes)
-        writer.scope.update(unrolled.declared)
-        writer.scope.update({letter.name: letter for letter in unrolled.definitions})
-        found: dict[str, Expression] = {}
-        cotangents: list[Letter] = []
-        for step in self.backward.steps:
-            if isinstance(step, Letter):
-                cotangents.append(writer.define(step, {}))
-            else:
-                self._write_layers(step, writer, found, cotangents)
-        for letter, coefficient in self.backward.coefficients.items():
-            found[letter.name] = writer.expression(coefficient, {})
-        names = model.weights if self._names is None else self._names
-        absent = {name: zero(model.letters[name].shape[::-1]) for name in names}
-        return {name: found.get(name, absent[name]) for name in names}, tuple(cotangents)
+    def _source(self) -> Page:
+        """The page with its form."""
+        return replace(self.model.source, backward=tuple(self.backward.statements))
 
-    def _write_layers(self, step: BackwardLayers, writer: Writer, found: dict, cotangents: list) -> None:
-        block = step.block
-        gathered: dict[Letter, list[Expression]] = {letter: [] for letter in step.shared}
-        for value in reversed(layer_range(block, self.model.sizes, self.model.name)):
-            index = {block.index: value}
-            cotangents += [writer.define(letter, index) for letter in step.cotangents]
-            for letter, coefficient in step.coefficients.items():
-                found[writer.name(letter.name, index)] = writer.expression(coefficient, index)
-            for letter, part in step.shared.items():
-                gathered[letter].append(writer.expression(part, index))
-            cotangents += [writer.define(letter, index) for letter in step.outgoing]
-        for letter, parts in gathered.items():
-            whole = total(parts)
-            writer.scope[letter.name] = Letter(Symbol(letter.name, whole.shape, "defined", whole))
-            cotangents.append(writer.scope[letter.name])
+    @cached_property
+    def _written(self) -> Unrolled:
+        """The page and its form with all layers written out."""
+        return unroll(self._source, self.model.sizes, self.model.name)
+
+    @cached_property
+    def _coefficients(self) -> dict[str, Expression]:
+        found = self._written.coefficients
+        names = self.model.weights if self._names is None else self._names
+        return {name: found[name] if name in found else zero(self.model.letters[name].shape[::-1]) for name in names}
 
     def at(self, model: Model) -> Form:
         """The same form of the same page, at other sizes."""
         return self if model is self.model else Form(model, self.backward, self._names)
 
     def __getitem__(self, name: str) -> Expression:
-        found = self._written[0]
+        found = self._coefficients
         if name not in found:
             cure = suggestion(name, found) or f"coefficients: {listing(found)}"
             raise FormError(f"the form has no coefficient of d{name}; {cure}")
         return found[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._written[0]
+        return name in self._coefficients
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._written[0])
+        return iter(self._coefficients)
 
     def __len__(self) -> int:
-        return len(self._written[0])
+        return len(self._coefficients)
 
     def __reduce__(self) -> tuple:
         return (derive, (self.model, self._names))
@@ -114,7 +97,7 @@ class Form(Mapping[str, Expression]):
     @property
     def cotangents(self) -> tuple[Letter, ...]:
         """The letters ``G, M, U, ...`` of the backward pass in its order, layer by layer; each has a definition."""
-        return self._written[1]
+        return self._written.cotangents
 
     @cached_property
     def one_form(self) -> Expression:
@@ -139,8 +122,10 @@ class Form(Mapping[str, Expression]):
         shift at 0:  E^t mm(X W, X dW)  ->  mm(W^t X^t, E^t) X dW
         """
         self[name]  # an unknown name is an error
+        if self.model.source.backward:
+            raise FormError(f"the form of {self.model.name} is stated on its page, and was not derived")
         needed = {self.model.unrolled.written_as[name][0]}
-        blocks = [step.block for step in self.backward.steps if isinstance(step, BackwardLayers)]
+        blocks = [statement for statement in self.model.source.statements if isinstance(statement, Layers)]
         handed = {state.next: {state.letter, state.end} for block in blocks for state in block.states}
         chosen: set[int] = set()
         while True:
@@ -156,17 +141,14 @@ class Form(Mapping[str, Expression]):
 
     def lines(self) -> list[Line]:
         """The backward page, line by line, layers written once."""
-        result: list[Line] = []
-        for step in self.backward.steps:
-            if isinstance(step, Letter):
-                result.append(Line(step, step.definition))
-                continue
-            result.append(Line(f"layers {step.block.index} = {step.block.last} .. {step.block.first}"))
-            result += [Line(letter, letter.definition, depth=1) for letter in step.cotangents]
-            result += [Line(w.differential, c, ":", 1) for w, c in step.coefficients.items() if w.role == "weight"]
-            result += [Line(letter, letter.definition, depth=1) for letter in step.outgoing]
-            result += [Line(letter, part, f"= Σ_{step.block.index}") for letter, part in step.shared.items()]
-        return result + [Line(w.differential, c, ":") for w, c in self.backward.coefficients.items()]
+        return statement_lines(self.backward.statements)
+
+    @property
+    def page(self) -> str:
+        """The text of the page with its form after the loss; `load` reads it again."""
+        if self.model.source.backward:
+            return self.model.page
+        return f"{self.model.page.rstrip()}\n\n# the form -d loss\n{self}\n"
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.lines()))
@@ -178,25 +160,15 @@ class Form(Mapping[str, Expression]):
         return f"<form of {self.model.name}: {listing(self)}>"
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of a page: ``G_L = E^t``, ``dW_i : ...`` inside layers, or words alone, such as the head of the layers."""
-
-    left: Expression | str
-    right: Expression | None = None
-    sign: str = "="
-    depth: int = 0
-
-    def __str__(self) -> str:
-        indent = "  " * self.depth
-        return f"{indent}{self.left}" if self.right is None else f"{indent}{self.left} {self.sign} {self.right}"
-
-
-def derive(model: Model | Expression, wrt: Collection[str] | None = None) -> Form:
+def derive(model: Model | Expression | Form, wrt: Collection[str] | None = None) -> Form:
     """The coefficient of every weight differential in ``ω = -d loss``.
 
+    A page that states its form, in lines ``dW : C`` after the loss, is taken at its word; `verify` tells whether.
+
     Args:
-        model: a model, or a bare matrix expression `F`, whose form is ``trace(E^t dF)``.
+        model: a model, or a bare matrix expression `F`, whose form is ``trace(E^t dF)``. A form is derived again: the
+            result is the form of the Hessian ``H`` along data letters ``tW``, one for each weight, and the
+            transposes of its coefficients are the products ``H t``.
         wrt: the names of the weights, by default all.
 
     Raises:
@@ -208,8 +180,13 @@ def derive(model: Model | Expression, wrt: Collection[str] | None = None) -> For
     dW : mm(W^t X^t, V E^t) X
     dV : E^t m(X W)
     """
+    if isinstance(model, Form):
+        model = contracted(model.model, model.backward.statements)
     if isinstance(model, Expression):
         model = linear_model(model)
+    if model.source.backward:
+        stated = PullBack(statements=list(model.source.backward))
+        return Form(model, stated, tuple(model.unrolled.coefficients if wrt is None else wrt))
     if wrt is None:
         weights = list(model.source.weights())
     else:

@@ -3,28 +3,40 @@
 Every definition ``X = f(...)`` of a page is differentiated once, with the other definitions as letters; the pipeline
 turns ``trace(G dX)`` into contributions to the cotangents of what `X` uses. A layer is pulled back once, with its index
 as a symbol: the cotangent ``G_{i+1}`` comes in, ``G_i`` goes out. So the result is as long as the page, whatever the
-number of layers.
+number of layers. It is written in the statements of a page, and can be read and pulled back again.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from formcalc.algebra import Expression, Letter, Number, OneForm, Product, Symbol, postorder
+from formcalc.algebra import (
+    Apply,
+    AxisSum,
+    Expression,
+    Hadamard,
+    LayerSum,
+    Letter,
+    Number,
+    OneForm,
+    Product,
+    Sum,
+    Symbol,
+    fold,
+    postorder,
+    transpose,
+)
 from formcalc.calculus.cyclic import coefficients, total, under_trace, zero
 from formcalc.calculus.differential import d
-from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten, terms
+from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten, repeated, terms
+from formcalc.calculus.naming import CotangentNames
 from formcalc.calculus.pipeline import Stage, stages
-from formcalc.language.page import Declared, Defined, Layers, Page
+from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Page, Statement, layer_sums
 
 #: What was found to add to the cotangent, or to the coefficient, of a letter.
 Contributions: TypeAlias = dict[Letter, list[Expression]]
-
-#: Names for cotangents, in the order in which the pull-back meets definitions: of X, of Z and of S in an encoder.
-_COTANGENT_NAMES = ("G", "M", "U", "H", "N", "R", "P", "J", "B", "D")
 
 
 @dataclass(frozen=True)
@@ -41,37 +53,16 @@ class Passage:
         return "loss" if self.of is None else self.of.name
 
 
-@dataclass(frozen=True)
-class BackwardLayers:
-    """The backward pass through a block of layers, from the last to the first, in the symbolic index.
-
-    Attributes:
-        block: the layers.
-        cotangents: those of one layer, in order.
-        outgoing: the cotangents ``G_i`` that a layer hands to the one before.
-        coefficients: of the letters of one layer.
-        shared: letters that gather over the layers what each adds to the cotangent of a letter outside.
-    """
-
-    block: Layers
-    cotangents: tuple[Letter, ...]
-    outgoing: tuple[Letter, ...]
-    coefficients: dict[Letter, Expression]
-    shared: dict[Letter, Expression]
-
-
 @dataclass
 class PullBack:
-    """The backward page: cotangents and layers in order, then one coefficient per weight outside of layers.
+    """The backward page.
 
     Attributes:
-        steps: the cotangents (letters with definitions) and blocks of layers, in the order of the backward pass.
-        coefficients: ``C`` of ``trace(C dW)`` by the page's letter `W`; without what layers add.
+        statements: cotangents, layers and coefficients, in the order of the backward pass.
         passages: how each was derived.
     """
 
-    steps: list[Letter | BackwardLayers] = field(default_factory=list)
-    coefficients: dict[Letter, Expression] = field(default_factory=dict)
+    statements: list[Statement] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
 
 
@@ -80,83 +71,151 @@ def pull_back(page: Page, weights: Collection[Letter]) -> PullBack:
     return _PullBack(page, weights).run()
 
 
+@dataclass
+class _Place:
+    """Where a pull-back stands: at the top of a page or in a block of layers, and the statements made there."""
+
+    found: Contributions
+    made: list[Statement]
+    block: Layers | None = None
+
+
 class _PullBack:
     def __init__(self, page: Page, weights: Collection[Letter]) -> None:
         self.page = page
         self.weights = list(weights)
         self.active = _active(page, frozenset(weights))
         self.variables = frozenset(letter.name for letter in self.active)
-        # Letters of the loss itself, such as the error, carry the form in and need no cotangent of their own.
-        self.seeds = {node.plain for node in postorder(page.loss) if isinstance(node, Letter)}
-        self.names = _CotangentNames(page)
+        self.names = CotangentNames(page)
         self.result = PullBack()
+        blocks = [statement for statement in page.statements if isinstance(statement, Layers)]
+        #: The letters of layers, and what later blocks of the same family add to their cotangents.
+        self.of_layers = {letter for block in blocks for letter in _local(block)}
+        self.carried: Contributions = {}
+        #: One-forms that are summed over layers, by the family of these, with the definition they come from.
+        self.summed: dict[Family, list[tuple[Letter | None, Expression]]] = {}
 
     def run(self) -> PullBack:
-        found: Contributions = {}
-        one_form = Product(Number(-1), d(self.page.loss, wrt=self.variables))
-        if one_form.degree:
-            words = terms(under_trace(flatten(expand_mm(expand_all(one_form)))))
-            self.passage(None, OneForm(*(total([word]) for word in words)), found)
-        for statement in reversed(self.page.statements):
+        top = _Place({}, self.result.statements)
+        self.seed(top)
+        for number, statement in reversed([*enumerate(self.page.statements)]):
             if isinstance(statement, Layers):
-                self.layers(statement, found)
+                self.layers(statement, top)
             elif isinstance(statement, Defined):
-                self.definition(statement.letter, found, self.result.steps)
-        self.result.coefficients = {w: total(found[w]) for w in self.weights if w in found}
+                self.definition(statement.letter, top, self.page.statements[:number])
+        top.made += [Coefficient(w, total(top.found[w])) for w in self.weights if w in top.found]
         return self.result
 
-    def passage(self, of: Letter | None, one_form: Expression, found: Contributions) -> None:
+    def seed(self, top: _Place) -> None:
+        """Begin with the one-form ``-d loss``, a sum of words under traces."""
+        one_form = Product(Number(-1), d(self.page.loss, wrt=self.variables))
+        if one_form.degree:
+            words = terms(flatten(expand_mm(expand_all(one_form))))
+            rest = [word for word in words if not self.deferred(None, word, self.page.statements)]
+            if rest:
+                found = [total([word]) for word in terms(under_trace(Sum(*rest)))]
+                self.passage(None, OneForm(*(word for word in found if word.degree)), top)
+
+    def deferred(self, of: Letter | None, term: Expression, before: tuple[Statement, ...]) -> bool:
+        """Set a word that is summed over layers aside, until the pull-back comes to these."""
+        word = factors(term)
+        place = next((k for k, factor in enumerate(word) if factor.degree and isinstance(factor, LayerSum)), None)
+        if place is None:
+            return False
+        inner = word[place]
+        assert isinstance(inner, LayerSum)
+        block = [b for b in before if isinstance(b, Layers) and b.index == inner.index][-1]
+        inside = Product(*word[:place], *factors(inner[0]), *word[place + 1 :])
+        one_form = inside if inside.shape else under_trace(inside)
+        self.summed.setdefault(block.family, []).append((of, one_form))
+        return True
+
+    def passage(self, of: Letter | None, one_form: Expression, place: _Place) -> None:
+        """Bring a one-form to its normal form, and hand its coefficients on."""
         recorded = tuple(stages(one_form, record=False))
         contributions = coefficients(recorded[-1].after)
         self.result.passages.append(Passage(of, recorded, contributions))
-        for letter, coefficient in contributions.items():
-            found.setdefault(letter, []).append(coefficient)
+        for letter, coefficient in self.with_names(of, contributions, place).items():
+            place.found.setdefault(letter, []).append(coefficient)
 
-    def definition(self, letter: Letter, found: Contributions, steps: list, block: Layers | None = None) -> None:
+    def with_names(
+        self, of: Letter | None, contributions: dict[Letter, Expression], place: _Place
+    ) -> dict[Letter, Expression]:
+        """Name the factors that several words have in common, such as ``aa^t(S^t, X V G)`` in those of Q, K and X."""
+        counts: dict[Expression, int] = {}
+        for factor in (factor for value in contributions.values() for factor in _composite_factors(value)):
+            turned = transpose(factor)
+            known = turned if turned in counts else factor
+            counts[known] = counts.get(known, 0) + 1
+        written: dict[Expression, Expression] = {}
+        for factor, count in counts.items():
+            if count > 1 and of is not None:
+                letter = Letter(Symbol(self.names.factor(of), factor.shape, "defined", factor))
+                place.made.append(Defined(letter))
+                written |= {factor: letter, transpose(factor): letter.transposed}
+        if not written:
+            return contributions
+        return {
+            letter: fold(value, lambda node, parts: node.rebuild(parts), {**written})
+            for letter, value in contributions.items()
+        }
+
+    def definition(self, letter: Letter, place: _Place, before: tuple[Statement, ...]) -> None:
         """Pull the cotangent of a definition back through it, under a name of its own if it needs one."""
-        if letter not in found:
+        if letter not in place.found:
             return
-        cotangent = total(found[letter])
-        # What a layer hands on has its name already, where it comes in.
-        is_state = block is not None and any(letter is state.next for state in block.states)
-        if letter not in self.seeds:
-            name = self.names.of(letter, block)
-            if not is_state and not _is_short(cotangent):
-                cotangent = Letter(Symbol(name, cotangent.shape, "defined", cotangent))
-                steps.append(cotangent)
+        cotangent = total(place.found[letter])
+        if not _is_short(cotangent):
+            is_state = place.block is not None and any(letter is state.next for state in place.block.states)
+            # what a layer hands on has a name already, where it comes in
+            name = self.names.factor(letter) if is_state else self.names.of(letter, place.block)
+            cotangent = Letter(Symbol(name, cotangent.shape, "defined", cotangent))
+            place.made.append(Defined(cotangent))
         assert letter.definition is not None
         inner = d(letter.definition, wrt=self.variables)
-        if inner.degree:
-            self.passage(letter, Product(cotangent, inner), found)
+        if not inner.degree:
+            return
+        if layer_sums(inner):
+            words = [*terms(flatten(expand_mm(expand_all(inner))))]
+            rest = [word for word in words if not self.deferred(letter, Product(cotangent, *factors(word)), before)]
+        else:
+            rest = [inner]
+        if rest:
+            self.passage(letter, repeated(Product(cotangent, Sum(*rest)), letter.axes), place)
 
-    def layers(self, block: Layers, found: Contributions) -> None:
+    def layers(self, block: Layers, top: _Place) -> None:
         """Pull back through one layer, its index a symbol."""
         states = [state for state in block.states if state.letter in self.active]
-        within: Contributions = {}
+        local = _local(block)
+        within = _Place({}, [], block)
         for state in states:
-            self.result.steps.append(self.cotangent(state.end, block, found))
-            within[state.next] = [self.unknown(state.next, block)]
-        cotangents: list[Letter] = []
+            top.made.append(Defined(self.cotangent(state.end, block, top.found)))
+            within.found[state.next] = [self.unknown(state.next, block)]
+        for letter in local & self.carried.keys():
+            within.found.setdefault(letter, []).extend(self.carried.pop(letter))
+        for of, one_form in self.summed.pop(block.family, []):
+            self.passage(of, one_form, within)
         for statement in reversed(block.body):
             if isinstance(statement, Defined):
-                self.definition(statement.letter, within, cotangents, block)
-        outgoing = []
-        for state in states:
-            outgoing.append(self.cotangent(state.letter, block, within))
-            if state.start in self.active:
-                found.setdefault(state.start, []).append(self.unknown(state.start, block))
+                self.definition(statement.letter, within, ())
         own = [letter for statement in block.body if isinstance(statement, Declared) for letter in statement.letters]
-        local = {*own, *(statement.letter for statement in block.body if isinstance(statement, Defined))}
-        coefficients_of = {letter: total(within[letter]) for letter in own if letter in within}
-        shared = {}
-        for letter, parts in within.items():
-            if letter not in local:
-                gathered = self.names.gathered(letter)
-                part = total(parts)
-                sum_over_layers = Letter(Symbol(gathered, part.shape, "data"))
-                shared[sum_over_layers] = part
-                found.setdefault(letter, []).append(sum_over_layers)
-        self.result.steps.append(BackwardLayers(block, tuple(cotangents), tuple(outgoing), coefficients_of, shared))
+        within.made += [Coefficient(x, total(within.found[x])) for x in own if x.role == "weight" and x in within.found]
+        for state in states:
+            within.made.append(Defined(self.cotangent(state.letter, block, within.found)))
+            if state.start in self.active:
+                top.found.setdefault(state.start, []).append(self.unknown(state.start, block))
+        gathered = []
+        for letter, parts in within.found.items():
+            if letter in self.of_layers and letter not in local:
+                carried = Letter(Symbol(self.names.of(letter, block), letter.shape[::-1], "defined", total(parts)))
+                within.made.append(Defined(carried))
+                self.carried.setdefault(letter, []).append(Letter(carried.symbol.renamed(carried.name)))
+            elif letter not in local:
+                whole = LayerSum(total(parts), block.index)
+                gathered.append(Letter(Symbol(self.names.gathered(letter), whole.shape, "defined", whole)))
+                top.found.setdefault(letter, []).append(gathered[-1])
+        top.made.append(Layers(block.index, block.last, block.first, not block.is_descending, (), tuple(within.made)))
+        top.made += map(Defined, gathered)
 
     def cotangent(self, letter: Letter, block: Layers, found: Contributions) -> Letter:
         """The cotangent of a state, under its name; zero if nothing depends on it."""
@@ -165,7 +224,28 @@ class _PullBack:
 
     def unknown(self, letter: Letter, block: Layers) -> Letter:
         """The cotangent of a state where it comes from another layer."""
-        return Letter(Symbol(self.names.of(letter, block), letter.shape[::-1], "data"))
+        return Letter(Symbol(self.names.of(letter, block), letter.shape[::-1], "data", layout=letter.axes))
+
+
+def _local(block: Layers) -> set[Letter]:
+    """The letters of a block: declared, defined, and handed in."""
+    found = {state.letter for state in block.states}
+    for statement in block.body:
+        if isinstance(statement, Declared):
+            found.update(statement.letters)
+        elif isinstance(statement, Defined):
+            found.add(statement.letter)
+    return found
+
+
+def _composite_factors(expression: Expression) -> Iterator[Expression]:
+    """The factors of words that are worth a name: linear operator letters and Hadamard products."""
+    for term in terms(expression):
+        for factor in factors(term):
+            if isinstance(factor, AxisSum):
+                yield from _composite_factors(factor.direction)
+            elif (isinstance(factor, Apply) and factor.is_linear) or isinstance(factor, Hadamard):
+                yield factor
 
 
 def _active(page: Page, weights: frozenset[Letter]) -> set[Letter]:
@@ -196,39 +276,3 @@ def _is_short(cotangent: Expression) -> bool:
     """Whether a cotangent is a letter up to a scalar, so that a name would say nothing."""
     matrices = [factor for factor in factors(cotangent) if factor.shape]
     return len(matrices) == 1 and isinstance(matrices[0], Letter)
-
-
-class _CotangentNames:
-    """Names that never collide with the page's own: ``G_i`` for ``X_i``, ``M_i`` for ``Z_i``, ``U_i`` for ``S_i``.
-
-    Each block of layers has names of its own, for what comes out of one block and goes into the next has two
-    cotangents: what the later block hands back, and the sum of that and of all other uses.
-    """
-
-    def __init__(self, page: Page) -> None:
-        self.taken = {_base(name) for name in (*page.letter_names(), *(x.name for x in page.dimensions))}
-        self.free = [name for name in _COTANGENT_NAMES if name not in self.taken and f"d{name}" not in self.taken]
-        self.bases: dict[tuple[Layers | None, str], str] = {}
-
-    def of(self, letter: Letter, block: Layers | None) -> str:
-        base = _base(letter.name)
-        key = (block, base)
-        if key not in self.bases:
-            self.bases[key] = self.free.pop(0) if self.free else self.fresh(f"G{base}")
-            self.taken.add(self.bases[key])
-        return self.bases[key] + letter.name[len(base) :]
-
-    def gathered(self, letter: Letter) -> str:
-        """A name for what layers add to the coefficient of a letter outside."""
-        base = self.fresh("A")
-        self.taken.add(base)
-        return base + letter.name[len(_base(letter.name)) :]
-
-    def fresh(self, name: str) -> str:
-        while name in self.taken or f"d{name}" in self.taken:
-            name = f"G{name}"
-        return name
-
-
-def _base(name: str) -> str:
-    return re.split(r"_", name, maxsplit=1)[0]

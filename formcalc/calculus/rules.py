@@ -11,7 +11,8 @@ from formcalc.algebra import Expression
 class Rule:
     """A rule of the calculus: its name, its statement, and an example that the tests run.
 
-    Letters of the example are square matrices, so that every example is well-shaped.
+    Letters of the example are square matrices, and ``H`` is a family of them over an axis ``h``, so that every example
+    is well-shaped.
     """
 
     name: str
@@ -48,12 +49,14 @@ BILINEAR = Rule(
     "A ∘ (dB + dC)",
     "A ∘ dB + A ∘ dC",
 )
+LINEAR_SUM = Rule("linear sum", "a sum over axes distributes over sums", "Σ_h (H A + H B)", "Σ_h H A + Σ_h H B")
 ASSOCIATE = Rule("associate", "nested products and sums become one list", "A (B C) + (A + B)", "A B C + A + B")
 SHIFT = Rule("shift", "trace(A L(P, R) B) = trace(L^t(P^t, B A) R)", "A mm(P, C dW) B", "mm(P^t, B A) C dW")
 SHIFT_HADAMARD = Rule(
     "shift Hadamard", "trace(A (G ∘ R) B) = trace((G^t ∘ (B A)) R)", "A (G ∘ dW) B", "(G^t ∘ (B A)) dW"
 )
 SHIFT_TRACE = Rule("shift trace", "trace(A trace(R) B) = trace(trace(B A) R)", "A trace(C dW) B", "trace(B A) C dW")
+RELEASE = Rule("release", "a trace is summed over all axes, as the sum inside is", "A (Σ_h H dW) B", "A H dW B")
 ROTATE = Rule("rotate", "trace(A dW B) = trace(B A dW)", "A dW B", "B A dW")
 TRANSPOSE = Rule("transpose", "trace(A dW^t) = trace(A^t dW)", "A B dW^t", "B^t A^t dW")
 GATHER = Rule("gather", "words with the same differential are one coefficient", "A dW + B dW", "(A + B) dW")
@@ -63,10 +66,12 @@ RULES: tuple[Rule, ...] = (
     LINEAR,
     SCALAR_OUT,
     BILINEAR,
+    LINEAR_SUM,
     ASSOCIATE,
     SHIFT,
     SHIFT_HADAMARD,
     SHIFT_TRACE,
+    RELEASE,
     ROTATE,
     TRANSPOSE,
     GATHER,

@@ -5,8 +5,9 @@ from formcalc.language.declaration import Declaration, declare
 from formcalc.language.html import html, notebook_html
 from formcalc.language.latex import latex
 from formcalc.language.model import Model, linear_model
-from formcalc.language.page import Page, read_page
+from formcalc.language.page import read_page
 from formcalc.language.parser import parse
+from formcalc.language.statements import Page
 
 Expression.kinds = Expression.kinds._replace(html=notebook_html)
 

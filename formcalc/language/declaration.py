@@ -21,6 +21,8 @@ UNIT = re.compile(r"I_(?:\{(?P<braced>[^{}]+(?:\{[^{}]*\})?)\}|(?P<bare>[A-Za-z0
 def declare(shapes: Mapping[str, Declaration], roles: Mapping[str, Role] | None = None) -> dict[str, Letter]:
     """Letters by canonical name, from shapes such as ``{"X_0": ("T", "d")}``; the default role is weight.
 
+    A shape of more than two dimensions is a family: its axes, then rows and columns.
+
     Raises:
         ParseError: a name that no letter or dimension may have, or that means something else already.
         ShapeError: a shape that is not two dimensions.
@@ -37,7 +39,8 @@ def declare(shapes: Mapping[str, Declaration], roles: Mapping[str, Role] | None 
             letters[name] = Letter(declaration)
         else:
             _check_letter(name)
-            letters[name] = Letter(Symbol(name, _sizes(name, declaration), roles.get(name, "weight")))
+            *layout, rows, columns = _sizes(name, declaration)
+            letters[name] = Letter(Symbol(name, (rows, columns), roles.get(name, "weight"), layout=tuple(layout)))
     unknown = [name for name in roles if name not in letters]
     if unknown:
         raise ParseError(f"role given for {unknown[0]}, which has no shape; letters: {listing(letters)}")
@@ -66,6 +69,8 @@ def _check_letter(name: str) -> None:
 def _sizes(name: str, declaration: object) -> tuple:
     if not isinstance(declaration, tuple | list):
         raise ParseError(f"{name}: a shape is a pair of dimensions such as ('T', 'd'), not {declaration!r}")
+    if len(declaration) < 2:
+        raise ParseError(f"{name}: a letter is a matrix and has two dimensions, not {len(declaration)}")
     sizes = tuple(canonical(part) if isinstance(part, str) else part for part in declaration)
     for part in sizes:
         if isinstance(part, str) and not part.isdecimal() and (part == PI or not NAME.fullmatch(part)):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from formcalc.algebra import Apply, Dimension, Expression, Letter, Notation, Power, identity, ones, render
+from formcalc.language.latex import indexed
 from formcalc.language.names import GREEK, split_name
 
 _GREEK_LETTERS = {ascii_name: letter for letter, ascii_name in GREEK.items()}
@@ -28,7 +29,7 @@ def _size(dimension: Dimension) -> str:
 
 def _letter(letter: Letter) -> str:
     rows, columns = letter.symbol.shape
-    shown = name_html(letter.name)
+    shown = name_html(indexed(letter))
     if letter.plain is ones(rows, columns):
         shown = f"<b>1</b><sub>{_size(rows)}×{_size(columns)}</sub>"
     elif letter.plain is identity(rows):
@@ -50,6 +51,7 @@ HTML = Notation(
     number=str,
     power=_power,
     operator=_operator,
+    sigma=lambda indices: f"Σ<sub>{escape(','.join(indices))}</sub>",
     trace="trace",
     minus=" − ",
     negative="−",

@@ -26,9 +26,15 @@ def _size(dimension: Dimension) -> str:
     return name_latex(str(dimension)) if dimension.is_symbolic else str(dimension)
 
 
+def indexed(letter: Letter) -> str:
+    """The name of a letter with its axes among its subscripts: heads of Q_i are Q_{i,h}."""
+    axes = ",".join(map(str, letter.symbol.layout))
+    return f"{letter.name}_{{{axes}}}" if axes else letter.name
+
+
 def _letter(letter: Letter) -> str:
     rows, columns = letter.symbol.shape
-    shown = name_latex(letter.name)
+    shown = name_latex(indexed(letter))
     if letter.plain is ones(rows, columns):
         shown = rf"\mathbf{{1}}_{{{_size(rows)} \times {_size(columns)}}}"
     elif letter.plain is identity(rows):
@@ -61,6 +67,7 @@ LATEX = Notation(
     number=_number,
     power=_power,
     operator=_operator,
+    sigma=lambda indices: rf"\sum_{{{', '.join(map(name_latex, indices))}}}",
     trace=r"\operatorname{trace}",
     juxtapose=r" \, ",
     hadamard=r" \circ ",

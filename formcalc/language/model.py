@@ -21,7 +21,8 @@ from formcalc.algebra import (
     shape_text,
 )
 from formcalc.errors import ArrayError, FormError
-from formcalc.language.page import ROLES, Declared, Defined, Page, PageDimension
+from formcalc.language.page import ROLES
+from formcalc.language.statements import Declared, Defined, Page, PageDimension
 from formcalc.language.unrolling import Unrolled, sizes_of, unroll
 
 
@@ -96,18 +97,19 @@ class Model:
         return [name for name, letter in self.letters.items() if not letter.symbol.is_constant]
 
     @property
-    def shapes(self) -> dict[str, tuple[int, int]]:
-        """The shape of every declared letter, in numbers.
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every declared letter's array: its axes, rows and columns; of tokens, without columns.
 
         Raises:
             ArrayError: a dimension without a size.
         """
         return {name: self.shape_of(letter) for name, letter in self.letters.items()}
 
-    def shape_of(self, letter: Letter) -> tuple[int, int]:
-        """The shape of one letter, in numbers."""
-        rows, columns = (self.size_of(dimension) for dimension in letter.shape)
-        return rows, columns
+    def shape_of(self, letter: Letter) -> tuple[int, ...]:
+        """The shape of one letter's array, in numbers."""
+        rows, columns = letter.symbol.shape
+        matrix = (rows,) if letter.role == "tokens" else (rows, columns)
+        return tuple(self.size_of(dimension) for dimension in (*letter.symbol.layout, *matrix))
 
     def size_of(self, dimension: Dimension) -> int:
         if not dimension.is_symbolic:
@@ -140,7 +142,7 @@ def linear_model(answer: Expression, sizes: Mapping[str, int] | None = None, nam
     for node in postorder(answer, below):
         if isinstance(node, Letter):
             used.setdefault(node.name, node.plain)
-        for dimension in (node.base,) if isinstance(node, Power) else node.shape:
+        for dimension in (node.base,) if isinstance(node, Power) else (*node.axes, *node.shape):
             if dimension.is_symbolic and dimension.value != PI:
                 dimensions.setdefault(str(dimension))
     if "E" in used:
@@ -166,7 +168,7 @@ def _text(
 ) -> str:
     lines = [f"dims     {', '.join(dimensions)}"] if dimensions else []
     for word, role in ROLES.items():
-        group = [f"{letter.name}: {shape_text(letter.shape)}" for letter in declared if letter.role == role]
+        group = [f"{letter}: {shape_text(letter.shape)}" for letter in declared if letter.role == role]
         lines += [f"{word:8} {', '.join(group)}"] if group else []
     lines += [f"{statement.letter.name} = {statement.letter.definition}" for statement in defined]
     return "\n".join([*lines, f"loss = {loss}", ""])

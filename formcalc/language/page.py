@@ -1,127 +1,61 @@
-"""A page: a model as text, read into dimensions, letters, definitions, repeated layers and a loss.
-
-Letters of a layer are read once, with the layer's index in their names: ``X_i``, ``W_{1,i}``, ``X_{i+1}``.
-"""
+"""Reading a page: a model as text, into declarations, definitions, repeated layers, a loss and perhaps its form."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import Any, TypeAlias
+from typing import Any
 
 from lark import Token, Tree
 
-from formcalc.algebra import Expression, Letter, Role, Symbol, shape_text
+from formcalc.algebra import Axes, Expression, Letter, Role, Symbol, axes_text, ordered, shape_text
 from formcalc.errors import ParseError, listing, suggestion
 from formcalc.language.declaration import declare, size
+from formcalc.language.indices import at, shifted, subscripts
 from formcalc.language.names import NAME, canonical
-from formcalc.language.parser import read, syntax
+from formcalc.language.parser import read
+from formcalc.language.scope import Scope, axes_of
 from formcalc.language.source import Excerpt, Place
+from formcalc.language.statements import (
+    Bound,
+    Coefficient,
+    Declared,
+    Defined,
+    Family,
+    Function,
+    Layers,
+    Page,
+    PageDimension,
+    State,
+    Statement,
+    inner_statements,
+)
+from formcalc.language.syntax import syntax
+from formcalc.operators import operator_named
 
 #: The words that begin a declaration, and the role of the letters after them.
 ROLES: dict[str, Role] = {
     "data": "data",
     "weights": "weight",
+    "tokens": "tokens",
+    "mask": "mask",
     "ones": "ones",
+    "positions": "positions",
     "causal": "causal",
-    "sinusoidal": "sinusoidal",
     "distance": "distance",
+    "slopes": "slopes",
+    "sinusoidal": "sinusoidal",
+    "cosines": "cosines",
+    "sines": "sines",
+    "quarterturn": "quarterturn",
 }
 
+#: What may follow the loss.
+_AFTER = "the loss is the last line of a page, but for the lines of its form, dW : C"
+
 _KEYWORDS = ("dims", *ROLES, "layers", "loss")
-
-
-@dataclass(frozen=True)
-class PageDimension:
-    """A dimension of a page: its name, what it counts, and its default size, a number or another dimension."""
-
-    name: str
-    title: str
-    default: int | str | None
-
-
-@dataclass(frozen=True)
-class Bound:
-    """An end of a range of layers: an integer, or a dimension plus an integer, as in ``L-1``."""
-
-    dimension: str | None
-    offset: int
-
-    def __str__(self) -> str:
-        if self.dimension is None:
-            return str(self.offset)
-        return self.dimension if not self.offset else f"{self.dimension}{self.offset:+d}"
-
-    @property
-    def next(self) -> Bound:
-        return Bound(self.dimension, self.offset + 1)
-
-
-@dataclass(frozen=True)
-class Declared:
-    """Letters declared by one line."""
-
-    letters: tuple[Letter, ...]
-
-
-@dataclass(frozen=True)
-class Defined:
-    """A letter that abbreviates an expression."""
-
-    letter: Letter
-
-
-@dataclass(frozen=True)
-class State:
-    """What one layer hands to the next: ``X_i`` in a layer, which also defines ``X_{i+1}``.
-
-    Outside, the letter that comes in is ``X_0``, and the one that comes out ``X_L``.
-    """
-
-    letter: Letter
-    next: Letter
-    start: Letter
-    end: Letter
-
-
-@dataclass(frozen=True)
-class Layers:
-    """Lines repeated over an index, and the states that go from one layer to the next."""
-
-    index: str
-    first: Bound
-    last: Bound
-    states: tuple[State, ...]
-    body: tuple[Declared | Defined, ...]
-
-
-Statement: TypeAlias = Declared | Defined | Layers
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page as it was read; `text` is what was read."""
-
-    text: str
-    title: str
-    dimensions: tuple[PageDimension, ...]
-    statements: tuple[Statement, ...]
-    loss: Expression
-
-    def letter_names(self) -> Iterator[str]:
-        """The names of all letters, declared and defined."""
-        for statement in self.statements:
-            for inner in statement.body if isinstance(statement, Layers) else (statement,):
-                yield from (x.name for x in inner.letters) if isinstance(inner, Declared) else (inner.letter.name,)
-
-    def weights(self) -> Iterator[Letter]:
-        """The weights, as the page writes them."""
-        for statement in self.statements:
-            for inner in statement.body if isinstance(statement, Layers) else (statement,):
-                if isinstance(inner, Declared):
-                    yield from (letter for letter in inner.letters if letter.role == "weight")
 
 
 @dataclass(frozen=True)
@@ -133,7 +67,7 @@ class _Line:
 
     @property
     def word(self) -> str:
-        match = re.match(r"[A-Za-z]+(?![A-Za-z0-9_{^])", self.source.text)
+        match = re.match(r"[A-Za-z]+(?![A-Za-z0-9_{^(\[])", self.source.text)
         return match.group() if match else ""
 
 
@@ -175,40 +109,64 @@ class _PageReader:
     text: str
     dimensions: dict[str, PageDimension] = field(default_factory=dict)
     scope: dict[str, Letter] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    #: The letters of one layer, by the family of its block; and the family that an index stands for at the moment.
+    families: dict[Family, dict[str, Letter]] = field(default_factory=dict)
+    indices: dict[str, Family] = field(default_factory=dict)
 
     def read(self) -> Page:
         lines = list(_lines(self.text))
         if not lines:
             raise ParseError("the page is empty: it declares dims and letters and ends in a loss")
         statements: list[Statement] = []
+        backward: list[Statement] = []
         loss: Expression | None = None
         position = 0
         while position < len(lines):
             line = lines[position]
             position += 1
-            if loss is not None:
-                raise line.source.place(0).error("a line after the loss", "the loss is the last line of a page")
             if line.indent:
                 raise line.source.place(0).error("unexpected indentation", "only the lines of a layer are indented")
+            found = statements if loss is None else backward
             if line.word == "layers":
                 block = list(takewhile(lambda other: other.indent, lines[position:]))
-                statements.append(self.layers(line, block))
+                found.append(self.layers(line, block, is_backward=loss is not None))
                 position += len(block)
+            elif loss is not None and line.word in (*ROLES, "dims", "loss"):
+                raise line.source.place(0).error("a line after the loss", _AFTER)
             elif line.word == "dims":
                 self.dims(line.source.after(len("dims")))
             elif line.word == "loss":
                 loss = self.loss(line)
             else:
-                statements.append(self.statement(line))
+                found.append(self.statement(line, is_backward=loss is not None))
         if loss is None:
             raise lines[-1].source.place(0).error("the page has no loss", "end it with a line such as loss = ...")
+        if backward and not any(isinstance(inner, Coefficient) for inner in inner_statements(tuple(backward))):
+            raise lines[-1].source.place(0).error("a line after the loss", _AFTER)
         title = re.match(r"\s*#([^\n]*)", self.text)
         return Page(
-            self.text, title[1].strip() if title else "", tuple(self.dimensions.values()), tuple(statements), loss
+            self.text,
+            title[1].strip() if title else "",
+            tuple(self.dimensions.values()),
+            tuple(statements),
+            loss,
+            tuple(backward),
         )
 
-    def statement(self, line: _Line) -> Declared | Defined:
-        return self.letters(line) if line.word in ROLES else self.definition(line)
+    def statement(self, line: _Line, is_backward: bool) -> Declared | Defined | Coefficient | Function:
+        if line.word in ROLES:
+            return self.letters(line)
+        if _COEFFICIENT.match(line.source.text):
+            return self.coefficient(line, is_backward)
+        if _FUNCTION.match(line.source.text):
+            return self.function(line)
+        return self.definition(line)
+
+    def expression(self, source: Excerpt) -> Expression:
+        """Read an expression; letters of layers may stand in it under a sum over the layers."""
+        families = {index: self.families[family] for index, family in self.indices.items()}
+        return read(source, Scope(self.scope, self.dimensions, self.functions, families))
 
     def dims(self, source: Excerpt) -> None:
         for part in _parts(syntax(source, "dims")):
@@ -234,19 +192,33 @@ class _PageReader:
             raise place.error(f"unknown dimension {str(token)!r}", cure)
         return found.value
 
+    def axes(self, source: Excerpt, token: Token | None) -> Axes:
+        """The axes in brackets after a name, in their order."""
+        if token is None:
+            return ()
+        place = source.place(token.start_pos or 0, len(token))
+        found = axes_of(token, place)
+        for axis in found:
+            if axis.value not in self.dimensions:
+                cure = suggestion(str(axis), self.dimensions) or f"declared dimensions: {listing(self.dimensions)}"
+                raise place.error(f"unknown axis {str(axis)!r}", cure)
+        return found
+
     def letters(self, line: _Line) -> Declared:
         role = ROLES[line.word]
         source = line.source.after(len(line.word))
         declared = []
         for group in _parts(syntax(source, "letters")):
-            *names, rows, columns = _parts(group)
+            *members, rows, columns = _parts(group)
             shape = tuple(self.size(source, _parts(part)[0]) for part in (rows, columns))
-            for token in names:
+            for member in members:
+                token, *brackets = _parts(member)
                 place = source.place(token.start_pos, len(token))
                 name = canonical(token)
+                axes = self.axes(source, brackets[0] if brackets else None)
                 self.check_new(name, place)
                 try:
-                    made = declare({name: shape}, {name: role})[name]
+                    made = declare({name: (*axes, *shape)}, {name: role})[name]
                 except ParseError as error:
                     raise place.error(str(error)) from None
                 self.scope[name] = made
@@ -254,7 +226,7 @@ class _PageReader:
         return Declared(tuple(declared))
 
     def check_new(self, name: str, place: Place) -> None:
-        if name in self.scope:
+        if name in self.scope or name in self.functions:
             raise place.error(f"{name} has a meaning already", "every letter is declared or defined once")
         if name in self.dimensions or name in _KEYWORDS:
             raise place.error(f"{name!r} cannot name a letter here", "it is a dimension or begins a line; rename it")
@@ -262,7 +234,7 @@ class _PageReader:
             raise place.error(f"{name!r} cannot name a letter", f"it is the differential of {name[1:]}")
 
     def definition(self, line: _Line) -> Defined:
-        match = re.match(r"((?:[^\s=:{]|\{[^{}]*\})+)\s*=", line.source.text)
+        match = re.match(r"((?:[^\s=:{\[]|\{[^{}]*\})+)\s*(\[[^\[\]]*\])?\s*=", line.source.text)
         if not match:
             word = line.word or line.source.text.split()[0]
             cure = (
@@ -273,49 +245,106 @@ class _PageReader:
         if not NAME.fullmatch(name):
             raise place.error(f"{match[1]!r} cannot name a letter", "write a word such as X, X_0 or X_{i+1}")
         self.check_new(name, place)
-        body = read(line.source.after(match.end()), self.scope, self.dimensions)
+        body = self.expression(line.source.after(match.end()))
         if len(body.shape) != 2 or body.degree:
             raise place.error(f"{name} is {shape_text(body.shape)}", "a definition abbreviates a matrix")
+        if match[2] is not None:
+            self.check_axes(name, axes_of(match[2], place), body.axes, place)
         letter = self.scope[name] = Letter(Symbol(name, body.shape, "defined", body))
         return Defined(letter)
+
+    def check_axes(self, name: str, written: Axes, found: Axes, place: Place) -> None:
+        if ordered(written) != found:
+            right = f"{name}{axes_text(found)}"
+            raise place.error(f"{name}{axes_text(written)} is {right}", f"these are the axes of what follows: {right}")
+
+    def coefficient(self, line: _Line, is_backward: bool) -> Coefficient:
+        match = _COEFFICIENT.match(line.source.text)
+        assert match is not None
+        name, place = canonical(match[1]), line.source.place(0, match.end())
+        if not is_backward:
+            raise place.error("a coefficient before the loss", "the form of a page comes after its loss")
+        letter = self.scope.get(name)
+        if letter is None or letter.role != "weight":
+            raise place.error(f"{name} is no weight here", "a coefficient line is dW : C, for a weight W of the page")
+        value = self.expression(line.source.after(match.end()))
+        if value.shape != letter.shape[::-1]:
+            due = shape_text(letter.shape[::-1])
+            raise place.error(f"the coefficient of d{name} is {shape_text(value.shape)}", f"it should be {due}")
+        return Coefficient(letter, value)
+
+    def function(self, line: _Line) -> Function:
+        match = _FUNCTION.match(line.source.text)
+        assert match is not None
+        name, place = canonical(match[1]), line.source.place(0, len(match[1]))
+        self.check_new(name, place)
+        if operator_named(name) is not None or name == "trace":
+            raise place.error(f"{name!r} cannot name a function", "it is an operator; choose another name")
+        parameters = tuple(canonical(part.strip()) for part in match[2].split(","))
+        for parameter in parameters:
+            if not NAME.fullmatch(parameter) or parameters.count(parameter) > 1:
+                raise place.error(f"{name}({match[2]}) has no parameter {parameter!r}", "write names such as X, g, b")
+        body = line.source.after(match.end())
+        syntax(body, "start")
+        made = self.functions[name] = Function(name, parameters, body)
+        return made
 
     def loss(self, line: _Line) -> Expression:
         match = re.match(r"loss\s*=", line.source.text)
         if not match:
             raise line.source.place(0, 4).error("a loss without =", "write loss = 1/2 trace(E^t E)")
-        loss = read(line.source.after(match.end()), self.scope, self.dimensions)
+        loss = self.expression(line.source.after(match.end()))
         if loss.shape or loss.degree:
             raise line.source.place(0, 4).error(
                 f"the loss is {shape_text(loss.shape)}", "a loss is a scalar: use trace(...)"
             )
         return loss
 
-    def layers(self, line: _Line, block: list[_Line]) -> Layers:
+    def layers(self, line: _Line, block: list[_Line], is_backward: bool) -> Layers:
         source = line.source.after(len("layers"))
         name, low, high = _parts(syntax(source, "range"))
         index, first, last = canonical(name), self.bound(source, low), self.bound(source, high)
+        head = Layers(index, first, last, self.goes_down(index, first, last), (), ())
         if not block:
             raise line.source.place(0).error("layers without lines", "indent the lines of one layer below")
         outer = dict(self.scope)
-        starts = self.starts(block, index, first)
-        letters = {name: Letter(Symbol(name, start.shape, "data")) for name, start in starts.items()}
-        self.scope |= letters
+        family = self.families.get(head.family, {})
+        starts = self.starts(block, head, family)
+        incoming = {name: Letter(start.symbol.renamed(name)) for name, start in starts.items()}
+        self.scope |= family | incoming
         body = []
         for inner in block:
-            if inner.word in ("dims", "layers", "loss"):
-                raise inner.source.place(0, len(inner.word)).error(f"{inner.word} inside a layer", "it stands outside")
-            body.append(self.statement(inner))
-        states = []
-        for name, letter in letters.items():
-            following, final = _at(name, index, f"{index}+1"), _at(name, index, str(last.next))
-            handed = self.scope.get(following)
-            if handed is None or handed.shape != letter.shape:
-                found = "is not defined" if handed is None else f"is {shape_text(handed.shape)}"
-                cure = f"a layer that uses {name} hands on the next one, {shape_text(letter.shape)}"
-                raise line.source.place(0).error(f"{following} {found}", cure)
-            states.append(State(letter, handed, starts[name], Letter(Symbol(final, letter.shape, "data"))))
+            if inner.word in ("dims", "layers", "loss") or _FUNCTION.match(inner.source.text):
+                word = inner.word or "a function"
+                raise inner.source.place(0, len(word)).error(f"{word} inside a layer", "it stands outside")
+            body.append(self.statement(inner, is_backward))
+        states = tuple(self.state(line, head, letter, starts[name]) for name, letter in incoming.items())
+        own = {name: letter for name, letter in self.scope.items() if name not in outer}
+        self.families[head.family] = family | own
+        self.indices[head.index] = head.family
         self.scope = outer | {state.end.name: state.end for state in states}
-        return Layers(index, first, last, tuple(states), tuple(body))
+        return replace(head, states=states, body=tuple(body))
+
+    def goes_down(self, index: str, first: Bound, last: Bound) -> bool:
+        if first.dimension == last.dimension:
+            return first.offset > last.offset
+        if first.dimension is None or last.dimension is None:
+            return first.dimension is not None
+        # Which of two dimensions is larger, the sizes will tell; the form of a page goes through its layers backward.
+        return (index, last, first) in self.families
+
+    def state(self, line: _Line, head: Layers, letter: Letter, start: Letter) -> State:
+        step = -1 if head.is_descending else 1
+        following = shifted(letter.name, head.index, step)
+        final = at(following, head.index, head.last)
+        handed = self.scope.get(following)
+        if handed is None or handed.shape != letter.shape or handed.axes != letter.axes:
+            said = f"{shape_text(letter.shape)}{axes_text(letter.axes)}"
+            found = "is not defined" if handed is None else f"is {shape_text(handed.shape)}{axes_text(handed.axes)}"
+            raise line.source.place(0).error(
+                f"{following} {found}", f"a layer that uses {letter.name} hands on the next one, {said}"
+            )
+        return State(letter, handed, start, Letter(letter.symbol.renamed(final)))
 
     def bound(self, source: Excerpt, part: Tree) -> Bound:
         base, sign, number = _parts(part)
@@ -324,14 +353,18 @@ class _PageReader:
         offset = int(number or 0) * (-1 if sign in ("-", "−") else 1)
         return Bound(value, offset) if isinstance(value, str) else Bound(None, value + offset)
 
-    def starts(self, block: list[_Line], index: str, first: Bound) -> dict[str, Letter]:
-        """The letters that a block uses at its index, and what they are at its first one, where that exists outside."""
+    def starts(self, block: list[_Line], head: Layers, family: dict[str, Letter]) -> dict[str, Letter]:
+        """The letters that come into a block from outside: what they are called inside, and what they are at its first.
+
+        Going up these are the letters ``X_i``, going down the letters ``G_{i+1}``.
+        """
         found: dict[str, Letter] = {}
+        due = f"{head.index}+1" if head.is_descending else head.index
         for line in block:
             for match in _INDEXED.finditer(line.source.text):
                 name = canonical(match.group())
-                start = _at(name, index, str(first))
-                if start != name and start in self.scope:
+                start = at(name, head.index, head.first)
+                if due in subscripts(name) and name not in family and start in self.scope:
                     found[name] = self.scope[start]
         return found
 
@@ -339,19 +372,11 @@ class _PageReader:
 #: A name with a subscript, in any spelling that may hold an index.
 _INDEXED = re.compile(r"[A-Za-zͰ-Ͽ][A-Za-z0-9Ͱ-Ͽ]*(?:_\{[^{}]*\}|_[A-Za-z0-9]+)+")
 
+_COEFFICIENT = re.compile(r"d((?:[^\s=:{\[(]|\{[^{}]*\})+)\s*(?:\[[^\[\]]*\])?\s*:")
+
+_FUNCTION = re.compile(r"((?:[^\s=:{(\[]|\{[^{}]*\})+)\s*\(([^()=]*)\)\s*=")
+
 
 def _parts(tree: Tree) -> list[Any]:
     """What a rule of the grammar holds: tokens, trees, or None for what was left out."""
     return list(tree.children)
-
-
-def _at(name: str, index: str, value: str) -> str:
-    """A name with its index replaced by a value, as text.
-
-    >>> _at("W_{1,i}", "i", "0"), _at("X_i", "i", "i+1"), _at("X_{i+1}", "i", "3")
-    ('W_{1,0}', 'X_{i+1}', 'X_{i+1}')
-    """
-    base, separator, subscript = name.partition("_")
-    inner = subscript.removeprefix("{").removesuffix("}")
-    parts = [value if part == index else part for part in inner.split(",")]
-    return canonical(f"{base}_{{{','.join(parts)}}}") if separator else name

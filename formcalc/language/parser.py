@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any, TypeAlias
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+from lark import Token, Tree
 
 from formcalc.algebra import (
     PI,
     Apply,
+    AxisSum,
     Dimension,
     Expression,
     Hadamard,
+    LayerSum,
     Letter,
     Number,
     OneForm,
@@ -27,33 +26,27 @@ from formcalc.algebra import (
     Role,
     Sum,
     Trace,
+    axes_text,
     excerpt,
     identity,
     ones,
+    ordered,
+    postorder,
     transpose,
 )
 from formcalc.errors import ParseError, ShapeError, listing, suggestion
 from formcalc.language.declaration import UNIT, Declaration, declare, size
 from formcalc.language.names import canonical, superscript
+from formcalc.language.scope import Scope, axes_of
 from formcalc.language.source import Excerpt, Place
+from formcalc.language.statements import Function
+from formcalc.language.syntax import syntax
 from formcalc.operators import Dialect, Differential, Operator, operator_named, operator_names
 
 #: A number with more digits than this is an accident as well.
 _MAX_DIGITS = 1000
 
 _RATIONAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:/[0-9]+)?")
-
-#: Parentheses nested deeper than this are an accident, not mathematics.
-MAX_NESTING = 20_000
-
-
-@lru_cache(maxsize=1)
-def _lark() -> Lark:
-    # Installed, the grammar lies inside the package; in the source tree it stands beside it, where readers look for it.
-    package = files("formcalc")
-    places = [folder.joinpath("formcalc.lark") for folder in (package / "grammar", package / ".." / "grammar")]
-    text = next(place for place in places if place.is_file()).read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", start=["start", "dims", "letters", "range"], maybe_placeholders=True)
 
 
 def parse(
@@ -67,8 +60,8 @@ def parse(
 
     Args:
         text: such as ``"n_0^{-1/2} X_0 Q_0 K_0^t X_0^t"``; the grammar file shows the whole notation.
-        shapes: the letters, by name: ``{"X_0": ("T", "d"), ...}``. Dimensions are names or integers. A value may also
-            be a letter made before.
+        shapes: the letters, by name: ``{"X_0": ("T", "d"), ...}``. Dimensions are names or integers; axes of a family
+            come first, as in ``("h", "d", "k")``. A value may also be a letter made before.
         roles: which letters are not weights, such as ``{"X_0": "data", "C": "ones"}``.
         dialect: how ``mm`` and ``aa`` are read; ``"manual"`` is the GPT Utility Manual's literal reading.
 
@@ -78,77 +71,19 @@ def parse(
     >>> str(parse("(X Q)^t X + 2*A", {"X": ("T", "d"), "Q": ("d", "n"), "A": ("n", "d")}))
     '(Q^t X^t) X + 2 A'
     """
-    return read(Excerpt(text, 0, len(text)), declare(shapes, roles), dialect=dialect)
+    return read(Excerpt(text, 0, len(text)), Scope(declare(shapes, roles)), dialect)
 
 
-def read(
-    source: Excerpt, letters: Mapping[str, Letter], dimensions: Iterable[str] = (), dialect: Dialect = "exact"
-) -> Expression:
-    """The expression that a part of a text denotes, over declared letters and dimensions."""
-    return _Reader(source, letters, dimensions, dialect).read(syntax(source, "start"))
-
-
-def syntax(source: Excerpt, rule: str) -> Tree:
-    """The syntax tree of a part of a text, by a rule of the grammar.
-
-    Raises:
-        ParseError: with line, column, the text and the likely cure.
-    """
-    _check_parentheses(source)
-    try:
-        return _lark().parse(source.text, start=rule)
-    except (UnexpectedCharacters, UnexpectedEOF, UnexpectedToken) as error:
-        raise _syntax_error(source, error) from None
+def read(source: Excerpt, scope: Scope, dialect: Dialect = "exact") -> Expression:
+    """The expression that a part of a text denotes."""
+    reader = _Reader(source, scope, dialect)
+    expression = reader.read(syntax(source, "start"))
+    reader.check_layers(expression)
+    return expression
 
 
 def _is_square(expression: Expression) -> bool:
     return len(expression.shape) == 2 and expression.shape[0] is expression.shape[1]
-
-
-def _check_parentheses(source: Excerpt) -> None:
-    """Find an unbalanced parenthesis before the parser does, where the message can name it."""
-    open_at: list[int] = []
-    for match in re.finditer(r"[()]", source.text):
-        if match.group() == "(":
-            open_at.append(match.start())
-            if len(open_at) > MAX_NESTING:
-                raise source.place(match.start()).error(
-                    f"parentheses nested deeper than {MAX_NESTING}", "name the inner part and write it apart"
-                )
-        elif not open_at:
-            raise source.place(match.start()).error(
-                "unbalanced parenthesis ')'", "it closes nothing: remove it, or open it"
-            )
-        else:
-            open_at.pop()
-    if open_at:
-        raise source.place(open_at[-1]).error("unbalanced parenthesis '('", "it is never closed: add ')'")
-
-
-def _syntax_error(source: Excerpt, error: Exception) -> ParseError:
-    text = source.text
-    if not text.strip():
-        return ParseError("the text is empty: write an expression such as 'X Q K^t X^t'")
-    if isinstance(error, UnexpectedCharacters):
-        offset = error.pos_in_stream or 0
-        character = text[offset]
-        cure = {
-            "/": "rationals are written 1/2, without spaces; there is no division of matrices",
-            "^": "write ^t for a transpose, or n^{-1/2} for a power of a dimension",
-            ".": "write .* for the Hadamard product, and 0.5 for a decimal",
-            "@": "a product is written side by side, A B",
-        }.get(character, "")
-        return source.place(offset).error(f"unexpected character {character!r}", cure)
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        token = error.token
-        place = source.place(token.start_pos or 0, len(token))
-        is_operand_due = "NAME" in error.accepts
-        cure = "an operand is missing before it" if is_operand_due else "it separates the arguments of an operator"
-        if token == "=":
-            cure = "an expression defines nothing: a page does, with a line X = ..."
-        return place.error(f"unexpected {str(token)!r}", cure)
-    end = len(text.rstrip())
-    return source.place(max(0, end - 1)).error("the expression ends too early", "an operand is missing after it")
 
 
 @dataclass(frozen=True)
@@ -171,15 +106,22 @@ _Factors: TypeAlias = tuple[_Value, ...]
 class _Reader:
     """Reads a syntax tree bottom-up, without recursion."""
 
-    def __init__(
-        self, source: Excerpt, letters: Mapping[str, Letter], dimensions: Iterable[str], dialect: Dialect
-    ) -> None:
+    def __init__(self, source: Excerpt, scope: Scope, dialect: Dialect) -> None:
         self.source = source
-        self.letters = letters
+        self.scope = scope
+        self.letters: dict[str, Expression] = {}
+        for family in scope.layers.values():
+            self.letters |= family
+        self.letters |= {**scope.letters, **scope.arguments}
         self.dialect: Dialect = dialect
         self.dimensions = {
-            str(size) for letter in letters.values() for size in letter.symbol.shape if size.is_symbolic
-        } | {PI, *dimensions}
+            str(size)
+            for letter in scope.letters.values()
+            for size in (*letter.symbol.shape, *letter.axes)
+            if size.is_symbolic
+        } | {PI, *scope.dimensions}
+        #: Where each letter was first named, for errors that are found later.
+        self.named_at: dict[str, Token] = {}
 
     def read(self, tree: Tree) -> Expression:
         values: dict[int, Any] = {}
@@ -190,7 +132,8 @@ class _Reader:
             "product": self.product,
             "factor": self.factor,
             "number": self.number,
-            "name": lambda items: items[0],
+            "name": lambda items: items,
+            "sigma": self.sigma,
             "application": self.application,
             "parenthesis": lambda items: (_Value(items[0].expression, items[0].start),),
         }
@@ -262,8 +205,10 @@ class _Reader:
 
     def factor(self, items: list) -> _Factors:
         found, *postfixes = items
-        if isinstance(found, Token):
-            found = (self.named(found, is_raised=bool(postfixes) and superscript(postfixes[0]) != "t"),)
+        if isinstance(found, list):
+            token, *brackets = found
+            is_raised = bool(postfixes) and superscript(postfixes[0]) != "t"
+            found = (self.named(token, brackets[0] if brackets else None, is_raised),)
         *before, value = found
         for postfix in postfixes:
             value = self.raised(value, postfix)
@@ -315,9 +260,52 @@ class _Reader:
                 return ones(sizes[0], sizes[1])
         raise self.place(token).error(f"unreadable ones {str(token)!r}", "write the shape, as in 1_{T×d}")
 
-    def named(self, token: Token, is_raised: bool) -> _Value:
+    def sigma(self, items: list) -> _Value:
+        token, value = items
+        expression = value.expression
+        names = canonical(token.partition("_")[2].strip("{}")).split(",")
+        if len(names) == 1 and names[0] in self.scope.layers:
+            return _Value(LayerSum(expression, names[0]), token)
+        axes = axes_of(f"[{','.join(names)}]", self.place(token))
+        if expression.degree and not expression.shape:
+            raise self.place(token).error("a sum over axes of a scalar", "a trace is already summed over all axes")
+        for axis in axes:
+            if axis not in expression.axes:
+                has = f"it has {axes_text(expression.axes)}" if expression.axes else "it has none"
+                raise self.place(token).error(
+                    f"{excerpt(expression)} has no axis {axis} to sum over",
+                    f"{has}; a letter gets an axis where it is declared, Q[{axis}]: d×k",
+                )
+        return _Value(AxisSum(expression, axes), token)
+
+    def check_layers(self, expression: Expression) -> None:
+        """Letters of layers stand outside of the layers only under a sum over these."""
+        if not self.scope.layers:
+            return
+        inside = {
+            letter
+            for node in postorder(expression)
+            if isinstance(node, LayerSum)
+            for letter in postorder(node[0])
+            if isinstance(letter, Letter)
+        }
+        for node in postorder(expression):
+            if isinstance(node, Letter) and node not in inside and node.name not in self.scope.letters:
+                index = next((index for index, family in self.scope.layers.items() if node.name in family), None)
+                if index is not None and node.name in self.named_at and node.name not in self.scope.arguments:
+                    raise self.place(self.named_at[node.name]).error(
+                        f"{node.name} is a letter of the layers", f"outside of them write Σ_{index} ... {node.name} ..."
+                    )
+
+    def named(self, token: Token, brackets: Token | None, is_raised: bool) -> _Value:
         name = canonical(token)
         found = self.resolve(name)
+        self.named_at.setdefault(name.removeprefix("d") if name not in self.letters else name, token)
+        if brackets is not None and found is not None:
+            written = axes_of(brackets, self.place(brackets))
+            if ordered(written) != found.axes:
+                said = f"{name} has the axes {axes_text(found.axes)}" if found.axes else f"{name} has no axes"
+                raise self.place(token).error(f"{name}{axes_text(written)} is not declared", said)
         if is_raised and (found is None or name in self.dimensions):
             found = Power(name)  # only dimensions have powers, so n_0^{-1/2} declares n_0 by itself
         if found is None:
@@ -332,8 +320,8 @@ class _Reader:
     def resolve(self, name: str) -> Expression | None:
         if name in self.letters:
             return self.letters[name]
-        if name.startswith("d") and name[1:] in self.letters:
-            return self.letters[name[1:]].differential
+        if name.startswith("d") and isinstance(letter := self.letters.get(name[1:]), Letter):
+            return letter.differential
         if name in self.dimensions:
             return Power(name)
         unit = UNIT.fullmatch(name)
@@ -354,9 +342,11 @@ class _Reader:
             if len(arguments) != 1:
                 raise self.place(token).error(f"{name} is a letter and takes no list of arguments")
             return (_Value(transpose(letter) if by_columns else letter, token), _Value(arguments[0], items[1].start))
+        if name in self.scope.functions:
+            return (_Value(self.called(self.scope.functions[name], token, arguments, by_columns), token),)
         operator = operator_named(name, self.dialect)
         if operator is None:
-            known = [*operator_names(), "trace"]
+            known = [*operator_names(), "trace", *self.scope.functions]
             cure = suggestion(name, known) or f"operators: {', '.join(known)}"
             raise self.place(token).error(f"unknown operator {match[1]!r}", cure)
         if self.dialect == "exact" and isinstance(operator, Differential) and len(arguments) == 1:
@@ -366,10 +356,23 @@ class _Reader:
             )
         return (_Value(self.apply(operator, token, arguments, by_columns), token),)
 
+    def called(self, function: Function, token: Token, arguments: list[Expression], by_columns: bool) -> Expression:
+        """The body of a function, with arguments for its parameters."""
+        name, parameters = function.name, function.parameters
+        if len(arguments) != len(parameters):
+            takes = f"{name}({', '.join(parameters)})"
+            raise self.place(token).error(f"{name} takes {len(parameters)} arguments, not {len(arguments)}", takes)
+        # a function knows the functions before it, so that none can call itself
+        known = list(self.scope.functions)
+        before = {other: self.scope.functions[other] for other in known[: known.index(name)]}
+        scope = replace(self.scope, functions=before, arguments=dict(zip(parameters, arguments, strict=True)))
+        try:
+            found = read(function.body, scope, self.dialect)
+        except ParseError as error:
+            raise self.place(token).error(f"{name} cannot take these arguments", f"in its body: {error}") from None
+        return transpose(found) if by_columns else found
+
     def apply(
         self, operator: Operator | Differential, token: Token, arguments: list[Expression], by_columns: bool
     ) -> Expression:
         return self.build(lambda *operands: Apply(operator, *operands, by_columns=by_columns), token, *arguments)
-
-
-__all__ = ["MAX_NESTING", "parse"]

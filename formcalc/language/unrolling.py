@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from formcalc.algebra import Expression, Letter, Symbol, fold
+from formcalc.algebra import Expression, Letter, Sum, Symbol, fold
 from formcalc.errors import FormcalcError, listing, suggestion
+from formcalc.language.indices import numbered
 from formcalc.language.names import canonical
-from formcalc.language.page import Declared, Defined, Layers, Page
+from formcalc.language.statements import Coefficient, Declared, Defined, Layers, Page, Statement, layer_sums
 
 #: More layers than this are a slip of the pen.
 MAX_LAYERS = 10_000
@@ -41,15 +41,23 @@ def sizes_of(page: Page, given: Mapping[str, int], name: str) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Unrolled:
-    """A page with its layers written out: the declared letters, the definitions in order, and the loss.
+    """A page with its layers written out.
 
-    `written_as` tells for every declared letter what the page calls it, and at which index.
+    Attributes:
+        declared: the declared letters by name.
+        definitions: the letters that abbreviate expressions, each after those it uses.
+        loss: the scalar that is minimised.
+        written_as: what the page calls a declared letter, and at which index.
+        cotangents: the definitions of the form, if the page has one.
+        coefficients: of every weight that the form has one of, by name.
     """
 
     declared: Mapping[str, Letter]
     definitions: tuple[Letter, ...]
     loss: Expression
     written_as: Mapping[str, tuple[Letter, Mapping[str, int]]]
+    cotangents: tuple[Letter, ...]
+    coefficients: Mapping[str, Expression]
 
 
 def unroll(page: Page, sizes: Mapping[str, int], name: str) -> Unrolled:
@@ -58,45 +66,59 @@ def unroll(page: Page, sizes: Mapping[str, int], name: str) -> Unrolled:
     Raises:
         FormcalcError: a range of layers that is empty or too long.
     """
-    writer = Writer(page, sizes)
+    writer = _Writer(page, sizes, name)
     for statement in page.statements:
-        if isinstance(statement, Layers):
-            for value in layer_range(statement, sizes, name):
-                for inner in statement.body:
-                    writer.statement(inner, {statement.index: value})
-        else:
-            writer.statement(statement, {})
-    return Unrolled(writer.declared, tuple(writer.definitions), writer.expression(page.loss, {}), writer.written_as)
+        writer.statement(statement, {})
+    loss = writer.expression(page.loss, {})
+    forward = tuple(writer.definitions)
+    for statement in page.backward:
+        writer.statement(statement, {})
+    cotangents = tuple(writer.definitions[len(forward) :])
+    return Unrolled(writer.declared, forward, loss, writer.written_as, cotangents, writer.coefficients)
 
 
-def layer_range(block: Layers, sizes: Mapping[str, int], name: str) -> range:
-    """The indices of a block of layers."""
-    first, last = (end.offset + (sizes[end.dimension] if end.dimension else 0) for end in (block.first, block.last))
-    if not 0 < last - first + 1 <= MAX_LAYERS:
-        raise FormcalcError(f"{name} has {last - first + 1} layers, from {first} to {last}: take 1 to {MAX_LAYERS}")
-    return range(first, last + 1)
+def _layer_range(block: Layers, sizes: Mapping[str, int], name: str) -> range:
+    """The indices of a block of layers, in its order."""
+    low, high = (end.offset + (sizes[end.dimension] if end.dimension else 0) for end in block.family[1:])
+    if not 0 < high - low + 1 <= MAX_LAYERS:
+        raise FormcalcError(f"{name} has {high - low + 1} layers, from {low} to {high}: take 1 to {MAX_LAYERS}")
+    return range(high, low - 1, -1) if block.is_descending else range(low, high + 1)
 
 
-class Writer:
+class _Writer:
     """Writes a page's letters with numbers for indices, in the order of the page."""
 
-    def __init__(self, page: Page, sizes: Mapping[str, int]) -> None:
-        blocks = [statement for statement in page.statements if isinstance(statement, Layers)]
+    def __init__(self, page: Page, sizes: Mapping[str, int], name: str) -> None:
+        self.sizes, self.page_name = sizes, name
+        blocks = [block for block in (*page.statements, *page.backward) if isinstance(block, Layers)]
         depths = {end.dimension for block in blocks for end in (block.first, block.last)}
         self.depths = {name: sizes[name] for name in depths if name is not None}
+        #: The indices of the layers written last, by the name of the index.
+        self.ranges: dict[str, range] = {}
+        self.coefficients: dict[str, Expression] = {}
         self.scope: dict[str, Letter] = {}
         self.declared: dict[str, Letter] = {}
         self.definitions: list[Letter] = []
         self.written_as: dict[str, tuple[Letter, Mapping[str, int]]] = {}
 
-    def statement(self, statement: Declared | Defined | Layers, index: Mapping[str, int]) -> None:
-        if isinstance(statement, Declared):
-            for letter in statement.letters:
-                name = self.name(letter.name, index)
-                self.scope[name] = self.declared[name] = Letter(Symbol(name, letter.symbol.shape, letter.role))
-                self.written_as[name] = (letter, index)
-        elif isinstance(statement, Defined):
-            self.definitions.append(self.define(statement.letter, index))
+    def statement(self, statement: Statement, index: Mapping[str, int]) -> None:
+        match statement:
+            case Declared():
+                for letter in statement.letters:
+                    name = self.name(letter.name, index)
+                    symbol = Symbol(name, letter.symbol.shape, letter.role, layout=letter.symbol.layout)
+                    self.scope[name] = self.declared[name] = Letter(symbol)
+                    self.written_as[name] = (letter, index)
+            case Defined():
+                self.definitions.append(self.define(statement.letter, index))
+            case Coefficient():
+                name = self.name(statement.letter.name, index)
+                self.coefficients[name] = self.expression(statement.value, index)
+            case Layers():
+                self.ranges[statement.index] = _layer_range(statement, self.sizes, self.page_name)
+                for value in self.ranges[statement.index]:
+                    for inner in statement.body:
+                        self.statement(inner, {statement.index: value})
 
     def define(self, letter: Letter, index: Mapping[str, int]) -> Letter:
         """Write a definition of the page with numbers for its indices."""
@@ -115,18 +137,13 @@ class Writer:
             written = self.scope.get(self.name(node.name, index), node.plain)
             return written.transposed if node.is_transposed else written
 
-        return fold(expression, visit)
+        # A sum over layers is the sum of what stands under it, layer by layer.
+        written: dict[Expression, Expression] = {
+            node: Sum(*(self.expression(node[0], {**index, node.index: value}) for value in self.ranges[node.index]))
+            for node in layer_sums(expression)
+        }
+        return fold(expression, visit, written)
 
     def name(self, name: str, index: Mapping[str, int]) -> str:
         """A name with numbers for its indices: ``X_{i+1}`` is ``X_3`` in layer 2."""
-        base, separator, subscript = name.partition("_")
-        if not separator:
-            return name
-        known = {**self.depths, **index}
-
-        def value(part: str) -> str:
-            match = re.fullmatch(r"([A-Za-z]\w*)([+-]\d+)?", part)
-            return str(known[match[1]] + int(match[2] or 0)) if match and match[1] in known else part
-
-        parts = subscript.removeprefix("{").removesuffix("}").split(",")
-        return canonical(f"{base}_{{{','.join(map(value, parts))}}}")
+        return numbered(name, {**self.depths, **index})

@@ -6,14 +6,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from formcalc.numeric.positions import sinusoidal
+from formcalc.numeric.positions import cosines, distance, quarterturn, sines, sinusoidal, slopes
 
-#: ``causal``: the mask of what a token may attend to, entry (i, j) is 1 if j <= i, else 0. ``sinusoidal``: positions to
-#: add to embeddings. ``distance``: entry (i, j) is j - i, which a slope turns into linear biases of scores (ALiBi).
-CONSTANTS: dict[str, Callable[[int, int], np.ndarray]] = {
-    "ones": lambda rows, columns: np.ones((rows, columns)),
-    "identity": lambda rows, columns: np.eye(rows, columns),
-    "causal": lambda rows, columns: np.tri(rows, columns),
-    "sinusoidal": sinusoidal,
-    "distance": lambda rows, columns: np.arange(columns)[None, :] - np.arange(rows)[:, None] + 0.0,
+#: Each takes the sizes of its axes, its rows and its columns. ``positions``: the one-hot rows that select the first
+#: rows of a table of learned positions. ``causal``: the mask of what a token may attend to, (i, j) is 1 if j <= i.
+CONSTANTS: dict[str, Callable[..., np.ndarray]] = {
+    "ones": lambda *shape: np.ones(shape),
+    "identity": lambda *shape: _over_axes(shape, np.eye(*shape[-2:])),
+    "positions": lambda *shape: _over_axes(shape, np.eye(*shape[-2:])),
+    "causal": lambda *shape: _over_axes(shape, np.tri(*shape[-2:])),
+    "distance": lambda *shape: _over_axes(shape, distance(*shape[-2:])),
+    "slopes": slopes,
+    "sinusoidal": lambda *shape: _over_axes(shape, sinusoidal(*shape[-2:])),
+    "cosines": lambda *shape: _over_axes(shape, cosines(*shape[-2:])),
+    "sines": lambda *shape: _over_axes(shape, sines(*shape[-2:])),
+    "quarterturn": lambda *shape: _over_axes(shape, quarterturn(*shape[-2:])),
 }
+
+
+def _over_axes(shape: tuple[int, ...], matrix: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(matrix, shape)

@@ -52,8 +52,11 @@ class NumpyEngine:
         assert isinstance(operator, Operator)
         return operator.kernel(*arguments)
 
-    def trace(self, matrix: Any) -> Any:
-        return np.trace(matrix)
+    def total(self, array: Any) -> Any:
+        return np.sum(array)
+
+    def reordered(self, array: Any, order: tuple[int, ...]) -> Any:
+        return array.transpose(order)
 
     def check(self, node: Expression, value: Any) -> None:
         if isinstance(node, Letter) or np.isfinite(value).all():
@@ -97,8 +100,11 @@ class ExactEngine:
             return row.push(arguments[0], arguments[-1], *arguments[1:-1])
         return row.kernel(*arguments)
 
-    def trace(self, matrix: Any) -> Any:
-        return sum(matrix.diagonal().tolist(), Fraction(0))
+    def total(self, array: Any) -> Any:
+        return sum(array.ravel().tolist(), Fraction(0))
+
+    def reordered(self, array: Any, order: tuple[int, ...]) -> Any:
+        return array.transpose(order)
 
     def check(self, node: Expression, value: Any) -> None:
         """Rationals are always finite."""
@@ -116,4 +122,6 @@ def exact_root(base: int, degree: int) -> int | None:
 
 def fractions(array: np.ndarray) -> np.ndarray:
     """An array as exact rationals; floating point numbers are dyadic rationals and convert exactly."""
-    return np.array([[Fraction(entry) for entry in row] for row in array.tolist()], dtype=object)
+    exact = np.empty(array.shape, dtype=object)
+    exact[...] = np.array([Fraction(entry) for entry in array.ravel().tolist()], dtype=object).reshape(array.shape)
+    return exact

@@ -34,7 +34,8 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
     """Random float64 arrays for every letter, drawn so that no entry lies on a kink of relu.
 
     Matrices have normal entries of variance 1 over their rows, so that products keep their scale; data have variance 1,
-    row vectors (biases) 1/4. Letters that log, sqrt or reciprocal act on directly are positive.
+    row vectors (biases) 1/4. Tokens are drawn evenly, masks are 1 in three of four places. Letters that log, sqrt or
+    reciprocal act on directly are positive.
 
     Args:
         model: dimensions without a size, as those of a bare expression, get small ones.
@@ -54,7 +55,7 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
     kinked = kinked_arguments(model.loss)
     for _ in range(_ATTEMPTS):
         arrays = {
-            name: kept.get(name, _draw(letter, model.shape_of(letter), name in restricted, generator))
+            name: kept[name] if name in kept else _draw(letter, model, name in restricted, generator)
             for name, letter in model.letters.items()
         }
         if _is_away(kinked, model, arrays):
@@ -65,12 +66,18 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
     )
 
 
-def _draw(letter: Letter, shape: tuple[int, int], is_positive: bool, generator: np.random.Generator) -> np.ndarray:
-    rows, columns = shape
+def _draw(letter: Letter, model: Model, is_positive: bool, generator: np.random.Generator) -> np.ndarray:
+    shape = model.shape_of(letter)
     if letter.symbol.is_constant:
-        return CONSTANTS[letter.role](rows, columns)
+        return CONSTANTS[letter.role](*shape)
+    if letter.role == "tokens":
+        return generator.integers(model.size_of(letter.symbol.shape[1]), size=shape)
+    if letter.role == "mask":
+        # three of four are allowed, and the first column always is, so that few rows are masked everywhere
+        return np.maximum(generator.random(shape) < 0.75, np.arange(shape[-1]) == 0) + 0.0
+    rows = shape[-2]
     scale = 1.0 if letter.role == "data" else 0.5 if rows == 1 else rows**-0.5
-    array = generator.normal(size=(rows, columns)) * scale
+    array = generator.normal(size=shape) * scale
     return np.abs(array) + 0.5 if is_positive else array
 
 

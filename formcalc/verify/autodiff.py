@@ -13,6 +13,7 @@ from formcalc.errors import MissingEngineError
 from formcalc.language import Model
 from formcalc.numeric.engine import Evaluation
 from formcalc.numeric.reference import evaluation
+from formcalc.numeric.selection import dense
 from formcalc.operators import Differential, Operator
 
 
@@ -31,8 +32,8 @@ class _AutodiffEngine:
     def power(self, base: int | None, power: Power) -> float:
         return float((math.pi if base is None else base) ** float(power.exponent))
 
-    def trace(self, matrix: Any) -> Any:
-        return matrix.trace()
+    def total(self, array: Any) -> Any:
+        return array.sum()
 
     def check(self, node: Expression, value: Any) -> None:
         """The comparison of coefficients fails on its own where something is not finite."""
@@ -46,6 +47,9 @@ class JaxEngine(_AutodiffEngine):
 
     def constant(self, array: np.ndarray) -> Any:
         return self.jax.numpy.asarray(array)
+
+    def reordered(self, array: Any, order: tuple[int, ...]) -> Any:
+        return array.transpose(order)
 
     def apply(self, node: Apply, arguments: list[Any]) -> Any:
         operator = node.operator
@@ -65,6 +69,9 @@ class TorchEngine(_AutodiffEngine):
     def constant(self, array: np.ndarray) -> Any:
         return self.torch.tensor(array, dtype=self.torch.float64)
 
+    def reordered(self, array: Any, order: tuple[int, ...]) -> Any:
+        return array.permute(order)
+
     def apply(self, node: Apply, arguments: list[Any]) -> Any:
         operator = node.operator
         if isinstance(operator, Operator):
@@ -79,7 +86,8 @@ class TorchEngine(_AutodiffEngine):
 
 
 def _inputs(model: Model, arrays: Mapping[str, np.ndarray]) -> Evaluation:
-    return evaluation([model.loss], arrays, model.sizes, np.float64)
+    prepared = evaluation([model.loss], arrays, model.sizes, np.float64)
+    return Evaluation(prepared.engine, {name: dense(x) for name, x in prepared.arrays.items()}, prepared.sizes)
 
 
 def jax_gradients(

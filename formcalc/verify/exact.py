@@ -16,6 +16,7 @@ from formcalc.language import Model
 from formcalc.numeric.engine import Evaluation
 from formcalc.numeric.engines import ExactEngine, fractions
 from formcalc.numeric.reference import evaluation
+from formcalc.numeric.selection import dense
 
 
 class Dual:
@@ -74,14 +75,15 @@ def gradients(
         EvaluationError: a transcendental operator, or a power of a dimension that is irrational.
     """
     prepared = evaluation([model.loss], arrays, model.sizes, object)
-    total, done = sum(prepared.arrays[name].size for name in weights), 0
+    known = {name: dense(array) for name, array in prepared.arrays.items()}
+    total, done = sum(known[name].size for name in weights), 0
     result = {}
     for name in weights:
-        gradient = result[name] = np.empty_like(prepared.arrays[name])
+        gradient = result[name] = np.empty_like(known[name])
         for place in np.ndindex(gradient.shape):
-            varied = prepared.arrays[name].copy()
+            varied = known[name].copy()
             varied[place] = Dual(varied[place], Fraction(1))
-            run = Evaluation(ExactEngine(), {**prepared.arrays, name: varied}, prepared.sizes)
+            run = Evaluation(ExactEngine(), {**known, name: varied}, prepared.sizes)
             loss = run.of(model.loss)
             gradient[place] = loss.slope if isinstance(loss, Dual) else Fraction(0)
             done += 1

@@ -20,7 +20,7 @@ class Row:
     """One weight: the largest entry of its coefficient, the largest difference, and the relative error."""
 
     name: str
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     largest: float
     difference: float
     relative_error: float
@@ -48,7 +48,7 @@ class Table(Sequence[Row]):
     def cells(self) -> list[tuple[str, ...]]:
         """The rows as text, under the header ``weight, shape, max |C|, max |C - C_ref|, relative error``."""
         return [
-            (r.name, f"{r.shape[0]}×{r.shape[1]}", f"{r.largest:.3e}", f"{r.difference:.1e}", f"{r.relative_error:.1e}")
+            (r.name, "×".join(map(str, r.shape)), f"{r.largest:.3e}", f"{r.difference:.1e}", f"{r.relative_error:.1e}")
             for r in self
         ]
 

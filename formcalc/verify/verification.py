@@ -73,7 +73,7 @@ def verify(
     coefficients = evaluate(form, point, dtype=dtype)
     weights = list(form)
     gradients = chosen.gradients(form.model, weights, {n: np.asarray(a) for n, a in point.items()}, progress)
-    reference = {name: -gradients[name].T for name in weights}
+    reference = {name: -gradients[name].swapaxes(-1, -2) for name in weights}
     return Report(oracle, compare(coefficients, reference), chosen.tolerance, chosen.note)
 
 
@@ -81,4 +81,4 @@ def _point(model: Model, seed: int, oracle: str) -> dict[str, np.ndarray]:
     point = sample(model, seed)
     if oracle != "exact":
         return point
-    return {name: exact.rounded(array) for name, array in point.items()}
+    return {n: x if model.letters[n].role == "tokens" else exact.rounded(x) for n, x in point.items()}

@@ -6,7 +6,7 @@ import pytest
 
 import formcalc as fc
 from formcalc.errors import FormcalcError, ParseError
-from formcalc.language.parser import MAX_NESTING
+from formcalc.language.syntax import MAX_NESTING
 from formcalc.operators import operator_names
 
 SHAPES = {"X": ("T", "d"), "Q": ("d", "n"), "A": ("d", "d"), "K_0": ("d", "n")}

@@ -28,7 +28,7 @@ def small(text, **shapes):
 def tampered(form: fc.Form, name: str, factor: Fraction = Fraction(1_000_001, 1_000_000)) -> fc.Form:
     """The form with one coefficient wrong by a factor."""
     wrong = copy.copy(form)
-    wrong._written = ({**form, name: factor * form[name]}, form.cotangents)
+    wrong._coefficients = {**form, name: factor * form[name]}
     return wrong
 
 
