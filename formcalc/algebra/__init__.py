@@ -6,7 +6,7 @@ from formcalc.algebra.constants import identity, ones
 from formcalc.algebra.dimension import SCALAR, Axes, Dimension, Shape, axes_text, ordered, shape_text
 from formcalc.algebra.expression import Expression, Kinds, contains, first_paths, fold, postorder
 from formcalc.algebra.letters import Letter, Role, Symbol
-from formcalc.algebra.rendering import PLAIN, Notation, plain, render
+from formcalc.algebra.rendering import PLAIN, Notation, plain, render, small_decimal
 from formcalc.algebra.scalars import PI, Number, Power
 from formcalc.algebra.summation import AxisSum, LayerSum
 from formcalc.algebra.transposition import transpose
@@ -48,5 +48,6 @@ __all__ = [
     "postorder",
     "render",
     "shape_text",
+    "small_decimal",
     "transpose",
 ]

@@ -141,6 +141,23 @@ def _plain_letter(letter: Letter) -> str:
     return ("d" if letter.is_differential else "") + name + ("^t" if letter.is_transposed else "")
 
 
+def small_decimal(value: Fraction) -> tuple[int, int] | None:
+    """The digits and the exponent of a number below a thousandth whose decimals end, such as an ε; None of any other.
+
+    >>> small_decimal(Fraction("1e-5")), small_decimal(Fraction(1, 8))
+    ((1, -5), None)
+    """
+    text = str(value.denominator)
+    places = len(text) - 1
+    is_small = places >= 3 and text == f"1{'0' * places}" and abs(value.numerator) < 1000
+    return (value.numerator, -places) if is_small else None
+
+
+def _plain_number(value: Fraction) -> str:
+    decimal = small_decimal(value)
+    return str(value) if decimal is None else f"{decimal[0]}e{decimal[1]}"
+
+
 def _plain_power(power: Power) -> str:
     return f"{power.base}" if power.exponent == 1 and power.base.is_symbolic else f"{power.base}^{{{power.exponent}}}"
 
@@ -148,7 +165,7 @@ def _plain_power(power: Power) -> str:
 #: The notation of files, shells and the golden listings; it parses back to the identical expression.
 PLAIN = Notation(
     letter=_plain_letter,
-    number=str,
+    number=_plain_number,
     power=_plain_power,
     operator=lambda node: node.operator.name + ("^t" if node.by_columns else ""),
     sigma=lambda indices: f"Σ_{indices[0]}" if len(indices) == 1 else f"Σ_{{{','.join(indices)}}}",

@@ -12,6 +12,7 @@ from formcalc.algebra import Role
 from formcalc.errors import ArrayError, FormcalcError, listing, suggestion
 from formcalc.language import Model, linear_model, parse
 from formcalc.models import models, read
+from formcalc.models.checkpoints import is_checkpoint, load_checkpoint
 from formcalc.models.sentence import Sentence
 from formcalc.numeric import sample, sized
 from formcalc.numeric.arrays import bind
@@ -31,6 +32,8 @@ def point_of(options: argparse.Namespace, needs_arrays: bool = False) -> Point:
     """The model that a command names, at the sizes and on the arrays that its options give."""
     sizes = _sizes(options.size)
     given = load_arrays(options.arrays) if options.arrays else {}
+    if is_checkpoint(options.model, [*given]):
+        given, sizes = load_checkpoint(options.model, options.arrays, sizes)
     if options.model in models() or options.model.endswith(".fc"):
         if options.weight or options.data or options.ones:
             raise FormcalcError(f"{options.model} declares its own letters: leave out --weight, --data and --ones")
@@ -54,12 +57,7 @@ def _page_point(
     shown = _shown_sizes(bare, name, given, options.arrays)
     sentence = Sentence.of(options.text, options.tokens) if options.text else None
     if sentence is not None:
-        pair = [bare.letters.get("X_0"), bare.letters.get("Y")]
-        if pair[0] is None or pair[1] is None or pair[0].shape != pair[1].shape:
-            raise FormcalcError(
-                f"--text gives X_0 and an answer Y of the same shape, which {name} does not have: use --arrays"
-            )
-        shown = {**shown, str(bare.letters["X_0"].shape[0]): sentence.length}
+        shown = {**shown, **_sizes_of_sentence(sentence, bare)}
     for dimension, size in sizes.items():
         if shown.get(dimension, size) != size:
             raise ArrayError(
@@ -69,15 +67,47 @@ def _page_point(
     point = Point(model, origin=_file_origin(given, options.arrays))
     arrays = dict(given)
     if sentence is not None:
-        inputs, answer = sentence.matrices(model.shapes["X_0"][1], options.seed)
-        data = {letter: inputs for letter in model.letters if re.fullmatch(r"X_\d+", letter)} | {"Y": answer}
+        data = _data_of_sentence(sentence, model, options.seed)
         clash = [letter for letter in data if letter in given]
         if clash:
             raise ArrayError(f"{clash[0]} is given twice, by --text and by {options.arrays}")
         arrays |= data
         point.origin.append(f"{len(sentence.tokens)} {options.tokens}: {' '.join(sentence.tokens)}")
-        point.origin.append("X_0 = embeddings + sinusoidal positions, Y = the same one token later")
+        what = "x = token ids, y" if "x" in data else "X_0 = embeddings + sinusoidal positions, Y"
+        point.origin.append(f"{what} = the same one token later")
     return _completed(point, arrays, options, needs_arrays)
+
+
+def _takes_ids(model: Model) -> bool:
+    """Whether a sentence comes in as token ids `x`, and its targets as `y`."""
+    letters = [model.letters.get(name) for name in ("x", "y")]
+    return all(letter is not None and letter.role == "tokens" for letter in letters)
+
+
+def _sizes_of_sentence(sentence: Sentence, bare: Model) -> dict[str, int]:
+    """The sizes that a sentence gives to a page: its length, and with ids a batch of one and the number of tokens."""
+    if _takes_ids(bare):
+        x = bare.letters["x"]
+        rows, columns = map(str, x.symbol.shape)
+        return {**{str(axis): 1 for axis in x.axes}, rows: sentence.length, columns: len(sentence.vocabulary)}
+    inputs, answer = bare.letters.get("X_0"), bare.letters.get("Y")
+    if inputs is None or answer is None or inputs.shape != answer.shape:
+        raise FormcalcError(
+            f"--text gives X_0 and an answer Y of the same shape, or tokens x and y, which {bare.name} does not have: "
+            "use --arrays"
+        )
+    return {str(inputs.shape[0]): sentence.length}
+
+
+def _data_of_sentence(sentence: Sentence, model: Model, seed: int) -> dict[str, np.ndarray]:
+    """The letters that a sentence gives: ids and targets, with no padding; or embeddings and the answer."""
+    if _takes_ids(model):
+        ids = sentence.ids()
+        data = {"x": ids[:-1].reshape(model.shapes["x"]), "y": ids[1:].reshape(model.shapes["y"])}
+        masks = {name: np.ones(model.shapes[name]) for name, letter in model.letters.items() if letter.role == "mask"}
+        return data | masks
+    inputs, answer = sentence.matrices(model.shapes["X_0"][1], seed)
+    return {letter: inputs for letter in model.letters if re.fullmatch(r"X_\d+", letter)} | {"Y": answer}
 
 
 def _expression_point(

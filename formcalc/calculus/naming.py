@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from formcalc.algebra import Letter
@@ -42,14 +43,15 @@ class CotangentNames:
         return base + letter.name[len(_base(letter.name)) :]
 
     def new(self, base: str) -> str:
-        name = self.free.pop(0) if self.free else self.fresh(f"G{base}")
+        name = self.free.pop(0) if self.free else self.fresh(base)
         self.taken.add(name)
         return name
 
     def fresh(self, name: str) -> str:
-        while name in self.taken or f"d{name}" in self.taken:
-            name = f"G{name}"
-        return name
+        """The name itself, or with the first mark before it that makes it new: ``G``, ``M``, ..., ``GG``, ..."""
+        marks = itertools.chain.from_iterable(itertools.product(_COTANGENT_NAMES, repeat=k) for k in itertools.count())
+        candidates = ("".join(mark) + name for mark in marks)
+        return next(found for found in candidates if found not in self.taken and f"d{found}" not in self.taken)
 
 
 def _base(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from formcalc.algebra import (
     Apply,
+    AxisSum,
     Expression,
     Hadamard,
     Letter,
@@ -98,7 +99,7 @@ class Words:
         match node:
             case Letter() | Product() | Sum() | OneForm():
                 return self._parts(node)
-            case Apply():
+            case Apply() | AxisSum():
                 return (node.direction,) if node.is_linear else ()
             case Hadamard():
                 return tuple(operand for operand in node if self._carries[operand])
@@ -190,9 +191,9 @@ class Words:
         match node:
             case Letter() if words:
                 return factors(transpose(Product(*words[0]))) if node.is_transposed else words[0]
-            case Apply() if words:
+            case Apply() | AxisSum() if words:
                 scalars, matrix = _split(words[0])
-                return (*scalars, node.with_direction(matrix))
+                return (*scalars, *factors(node.with_direction(matrix)))
             case Hadamard() if words:
                 split = dict(zip(self._below(node), map(_split, words), strict=True))
                 operands = (split[operand][1] if operand in split else operand for operand in node)

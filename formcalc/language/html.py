@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from html import escape
 
-from formcalc.algebra import Apply, Dimension, Expression, Letter, Notation, Power, identity, ones, render
+from formcalc.algebra import (
+    Apply,
+    Dimension,
+    Expression,
+    Letter,
+    Notation,
+    Power,
+    identity,
+    ones,
+    render,
+    small_decimal,
+)
 from formcalc.language.latex import indexed
 from formcalc.language.names import GREEK, split_name
 
@@ -37,6 +49,14 @@ def _letter(letter: Letter) -> str:
     return ("d" if letter.is_differential else "") + shown + ("<sup>t</sup>" if letter.is_transposed else "")
 
 
+def _number(value: Fraction) -> str:
+    decimal = small_decimal(value)
+    if decimal is None:
+        return str(value)
+    power = f"10<sup>−{-decimal[1]}</sup>"
+    return power if decimal[0] == 1 else f"{decimal[0]} · {power}"
+
+
 def _power(power: Power) -> str:
     base = _size(power.base)
     return base if power.exponent == 1 else f"{base}<sup>{str(power.exponent).replace('-', '−')}</sup>"
@@ -48,7 +68,7 @@ def _operator(node: Apply) -> str:
 
 HTML = Notation(
     letter=_letter,
-    number=str,
+    number=_number,
     power=_power,
     operator=_operator,
     sigma=lambda indices: f"Σ<sub>{escape(','.join(indices))}</sub>",

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from formcalc.algebra import Apply, Dimension, Expression, Letter, Notation, Power, identity, ones, render
+from formcalc.algebra import (
+    Apply,
+    Dimension,
+    Expression,
+    Letter,
+    Notation,
+    Power,
+    identity,
+    ones,
+    render,
+    small_decimal,
+)
 from formcalc.language.names import GREEK, split_name
 from formcalc.operators import Differential, Operator
 
@@ -43,6 +54,10 @@ def _letter(letter: Letter) -> str:
 
 
 def _number(value: Fraction) -> str:
+    decimal = small_decimal(value)
+    if decimal is not None:
+        digits, exponent = decimal
+        return f"10^{{{exponent}}}" if digits == 1 else rf"{digits} \cdot 10^{{{exponent}}}"
     return str(value) if value.denominator == 1 else rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}"
 
 

@@ -47,12 +47,25 @@ class Sentence:
         """T, the number of rows of the input."""
         return len(self.tokens) - 1
 
+    @property
+    def vocabulary(self) -> list[str]:
+        """The different tokens, sorted."""
+        return sorted(set(self.tokens))
+
+    def ids(self) -> np.ndarray:
+        """The places of the tokens in the vocabulary, from 0.
+
+        >>> Sentence.of("a b a").ids().tolist()
+        [0, 1, 0]
+        """
+        places = {token: place for place, token in enumerate(self.vocabulary)}
+        return np.array([places[token] for token in self.tokens])
+
     def matrices(self, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """The input and the answer, each (T, width): random embeddings of tokens plus sinusoidal positions.
 
         Equal tokens have equal embeddings; equal seeds give equal embeddings.
         """
-        vocabulary = sorted(set(self.tokens))
-        table = np.random.default_rng(seed).normal(size=(len(vocabulary), width))
-        rows = table[[vocabulary.index(token) for token in self.tokens]] + sinusoidal(len(self.tokens), width)
+        table = np.random.default_rng(seed).normal(size=(len(self.vocabulary), width))
+        rows = table[self.ids()] + sinusoidal(len(self.tokens), width)
         return rows[:-1], rows[1:]

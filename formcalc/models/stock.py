@@ -10,7 +10,16 @@ from formcalc.errors import FormcalcError, ParseError, suggestion
 from formcalc.language import Model, Page, read_page
 
 #: The stock pages, in the order in which they are listed.
-PAGES: tuple[str, ...] = ("encoder", "encoder-product", "encoder-linear", "encoder-linear-product", "decoder")
+PAGES: tuple[str, ...] = (
+    "encoder",
+    "encoder-product",
+    "encoder-linear",
+    "encoder-linear-product",
+    "decoder",
+    "gpt2",
+    "llama",
+    "bert",
+)
 
 #: A page longer than this is no page.
 MAX_PAGE = 1_000_000

@@ -30,6 +30,13 @@ def sinusoidal(tokens: int, width: int, first: int = 1) -> np.ndarray:
     return np.where(even, np.sin(angle), np.cos(angle))
 
 
+def first_positions(tokens: int, positions: int) -> np.ndarray:
+    """The one-hot rows that select the first rows of a table of learned positions."""
+    if tokens > positions:
+        raise EvaluationError(f"there are {tokens} tokens, but the table has {positions} positions: give it more")
+    return np.eye(tokens, positions)
+
+
 def distance(rows: int, columns: int) -> np.ndarray:
     """How far a key stands behind a query, negative before it: entry (i, j) is j - i.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from formcalc.calculus import Form
 from formcalc.errors import FormcalcError, suggestion
 from formcalc.language import Model
 from formcalc.numeric import evaluate, sample, sized
-from formcalc.verify import autodiff, exact, finite_difference
-from formcalc.verify.report import Report, compare
+from formcalc.verify import autodiff, exact, finite_difference, pretrained
+from formcalc.verify.report import Report, Row, Table, compare
 
 Gradients = Callable[..., dict[str, np.ndarray]]
 
@@ -32,6 +32,7 @@ ORACLES: dict[str, Oracle] = {
     "jax": Oracle(autodiff.jax_gradients, 1e-9, "jax.grad in float64"),
     "torch": Oracle(autodiff.torch_gradients, 1e-9, "torch autograd in float64"),
     "exact": Oracle(exact.gradients, 0.0, "dual numbers over the rationals"),
+    "transformers": Oracle(pretrained.gradients, 1e-9, "the transformers package, in float64"),
 }
 
 
@@ -51,7 +52,8 @@ def verify(
         form: as derived.
         arrays: the point at which to compare; by default a random sample, away from kinks.
         oracle: ``finite-difference`` (tolerance 1e-6), ``jax`` or ``torch`` (1e-9, in float64), ``exact`` (rationals,
-            no tolerance; for models without transcendental functions).
+            no tolerance; for models without transcendental functions), ``transformers`` (1e-9; for gpt2, llama and
+            bert, whose logits and loss it compares as well).
         seed: of the sample.
         progress: called with the entries done and all entries, by the oracles that go entry by entry.
 
@@ -74,7 +76,18 @@ def verify(
     weights = list(form)
     gradients = chosen.gradients(form.model, weights, {n: np.asarray(a) for n, a in point.items()}, progress)
     reference = {name: -gradients[name].swapaxes(-1, -2) for name in weights}
-    return Report(oracle, compare(coefficients, reference), chosen.tolerance, chosen.note)
+    # some oracles have values of their own, of definitions and of the loss
+    values = {name: value for name, value in gradients.items() if name not in reference}
+    rows = (*_compared_values(form.model, point, values), *compare(coefficients, reference))
+    return Report(oracle, Table(rows), chosen.tolerance, chosen.note)
+
+
+def _compared_values(model: Model, point: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> Iterator[Row]:
+    run = {letter.name: letter for letter in model.definitions}
+    for name, value in values.items():
+        expression = model.loss if name == "loss" else run[name]
+        found = np.asarray(evaluate(expression, point, dtype=np.float64, **model.sizes))
+        yield from compare({name: found}, {name: value})
 
 
 def _point(model: Model, seed: int, oracle: str) -> dict[str, np.ndarray]:
