@@ -27,6 +27,7 @@ from formcalc.algebra import (
     Trace,
     identity,
     ones,
+    transpose,
 )
 from formcalc.operators import OPERATORS, Differential, Operator, operator_named
 
@@ -79,7 +80,8 @@ def letters(draw: st.DrawFn, shape: Shape | None = None, differentials: bool = F
     is_transposed = draw(st.booleans())
     letter = draw(st.sampled_from(_letters_of[shape[::-1] if is_transposed else shape]))
     is_differential = differentials and not letter.symbol.is_constant and draw(st.booleans())
-    return Letter(letter.symbol, is_transposed, is_differential)
+    letter = letter.differential if is_differential else letter
+    return transpose(letter) if is_transposed else letter
 
 
 def at(row: Operator, inner: Expression, smooth: bool) -> Expression:

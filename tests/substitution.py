@@ -20,16 +20,16 @@ def fresh(expression: Expression) -> Expression:
     def letter(node: Letter) -> Expression:
         if not node.is_differential:
             return node
-        matrix = Letter(Symbol(f"d{node.name}", node.symbol.shape, "data"))
+        matrix = Letter(Symbol(f"d{node.name}", node.symbol.shape, "data", layout=node.symbol.layout))
         return transpose(matrix) if node.is_transposed else matrix
 
     return replaced(expression, letter)
 
 
-def sizes_of(expression: Expression, sizes: dict[str, int]) -> dict[str, tuple[int, int]]:
+def sizes_of(expression: Expression, sizes: dict[str, int]) -> dict[str, tuple[int, ...]]:
     """The numeric shape of every letter of an expression that needs an array."""
     return {
-        node.name: tuple(sizes.get(str(size), size.value) for size in node.symbol.shape)
+        node.name: tuple(sizes.get(str(size), size.value) for size in (*node.symbol.layout, *node.symbol.shape))
         for node in postorder(expression)
         if isinstance(node, Letter) and not node.symbol.is_constant
     }

@@ -4,6 +4,7 @@ import pytest
 
 from formcalc.algebra import (
     Apply,
+    AxisSum,
     Dimension,
     Hadamard,
     Letter,
@@ -40,9 +41,11 @@ ERRORS = {
     # letters
     "X: a letter is a matrix and has two dimensions, not 1": lambda: Symbol("X", ("T",)),
     "X: a letter is a matrix and has two dimensions, not 3": lambda: Symbol("X", ("T", "d", "n")),
-    "X: unknown role 'wight'; the roles are weight, data, ones, identity, causal, sinusoidal, distance, defined": (
-        lambda: Symbol("X", ("T", "d"), "wight")
-    ),
+    "X: unknown role 'wight'; the roles are weight, data, mask, tokens, defined, ones, identity, positions, causal, "
+    "distance, slopes, sinusoidal, cosines, sines, quarterturn": lambda: Symbol("X", ("T", "d"), "wight"),
+    "Q: axes are different names of dimensions, not [h,h]": lambda: Symbol("Q", ("d", "k"), layout=("h", "h")),
+    "Q: axes are different names of dimensions, not [4]": lambda: Symbol("Q", ("d", "k"), layout=(4,)),
+    "2 is a scalar and has no axes to sum over": lambda: AxisSum(Number(2), ["h"]),
     "X: a letter has the role 'defined' exactly when it has a definition": lambda: Symbol("X", ("T", "d"), "defined"),
     "Z: a letter has the role 'defined' exactly when it has a definition": lambda: Symbol("Z", ("T", "d"), "data", A),
     "I: an identity is square, not T×d": lambda: Symbol("I", ("T", "d"), "identity"),

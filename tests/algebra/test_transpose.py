@@ -77,6 +77,12 @@ def test_row_operators_become_column_operators():
     assert transpose(Apply(SOFTMAX, A.transposed, by_columns=True)) is Apply(SOFTMAX, A)
 
 
+def test_ones_of_a_shape_have_no_transpose_of_their_own():
+    assert transpose(ones("T", "d")) is ones("d", "T")
+    assert transpose(ones("T", "T")) is ones("T", "T")
+
+
 def test_constants_have_transposes_as_letters_do():
-    assert str(transpose(ones("T", "d"))) == "1_{T×d}^t"
+    C = Letter(Symbol("C", ("T", 1), "ones"))
+    assert str(transpose(C)) == "C^t"
     assert str(transpose(identity("T"))) == "I_{T}^t"

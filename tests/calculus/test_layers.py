@@ -40,7 +40,12 @@ layers i = 0 .. L-1
 E = Y - X_L
 loss = 1/2 trace(E^t E)
 """)
-    assert str(form).splitlines()[-2:] == ["A = Σ_i tanh'(W^t X_i^t, G_{i+1}) X_i", "dW : A"]
+    assert str(form).splitlines()[2:] == [
+        "  M_{i+1} = tanh'(W^t X_i^t, G_{i+1})",
+        "  G_i = W M_{i+1}",
+        "A = Σ_i M_{i+1} X_i",
+        "dW : A",
+    ]
 
 
 def test_a_definition_that_all_layers_use_gathers_before_it_goes_on():
@@ -104,12 +109,14 @@ loss = 1/2 trace(E^t E)
     assert str(form).splitlines() == [
         "G_L = E^t",
         "layers j = L-1 .. K",
-        "  dV_j : sigmoid'(V_j^t X_j^t, G_{j+1}) X_j",
-        "  G_j = G_{j+1} + V_j sigmoid'(V_j^t X_j^t, G_{j+1})",
-        "M_K = E^t + G_K",
+        "  M_{j+1} = sigmoid'(V_j^t X_j^t, G_{j+1})",
+        "  dV_j : M_{j+1} X_j",
+        "  G_j = G_{j+1} + V_j M_{j+1}",
+        "U_K = E^t + G_K",
         "layers i = K-1 .. 0",
-        "  dW_i : tanh'(W_i^t X_i^t, M_{i+1}) X_i",
-        "  M_i = W_i tanh'(W_i^t X_i^t, M_{i+1})",
+        "  H_{i+1} = tanh'(W_i^t X_i^t, U_{i+1})",
+        "  dW_i : H_{i+1} X_i",
+        "  U_i = W_i H_{i+1}",
     ]
     names = [letter.name for letter in form.cotangents]
     assert len(names) == len(set(names))

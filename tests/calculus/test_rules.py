@@ -14,10 +14,12 @@ PASS_OF = {
     rules.LINEAR: fc.expand_mm,
     rules.SCALAR_OUT: fc.expand_mm,
     rules.BILINEAR: fc.expand_mm,
+    rules.LINEAR_SUM: fc.expand_mm,
     rules.ASSOCIATE: fc.flatten,
     rules.SHIFT: fc.shift_mm,
     rules.SHIFT_HADAMARD: fc.shift_mm,
     rules.SHIFT_TRACE: fc.shift_mm,
+    rules.RELEASE: fc.shift_mm,
     rules.ROTATE: fc.cycle,
     rules.TRANSPOSE: fc.collect,
     rules.GATHER: fc.collect,
@@ -27,7 +29,7 @@ each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
 def square(text):
-    return fc.parse(text, dict.fromkeys("ABCGPW", ("n", "n")))
+    return fc.parse(text, dict.fromkeys("ABCGPW", ("n", "n")) | {"H": ("h", "n", "n")})
 
 
 def test_every_rule_is_in_the_table_and_has_a_pass():
@@ -61,7 +63,7 @@ def test_the_pass_does_the_same_whether_recorded_or_not(rule):
 @each_rule
 def test_both_sides_of_the_example_have_the_same_trace(rule):
     before, after = fresh(square(rule.before)), fresh(square(rule.after))
-    arrays = random_arrays(before, {"n": 4})
+    arrays = random_arrays(before, {"n": 4, "h": 3})
     found, expected = (fc.evaluate(Trace(side), arrays) for side in (after, before))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 

@@ -19,7 +19,7 @@ EXACT = {
     "dX_0^t": f"d{X_0}<sup>t</sup>",
     "gamma": "<i>γ</i>",
     "1_{T×d}": "<b>1</b><sub><i>T</i>×<i>d</i></sub>",
-    "1_{n_0×1}^t": "<b>1</b><sub><i>n</i><sub>0</sub>×1</sub><sup>t</sup>",
+    "1_{n_0×1}^t": "<b>1</b><sub>1×<i>n</i><sub>0</sub></sub>",
     "I_{n_0}": "<i>I</i><sub><i>n</i><sub>0</sub></sub>",
     "2": "2",
     "-1/2": "−1/2",

@@ -18,7 +18,7 @@ EXACT = {
     "gamma": r"\gamma",
     "W_{i+1}": r"W_{i+1}",
     "1_{T×d}": r"\mathbf{1}_{T \times d}",
-    "1_{n_0×1}^t": r"\mathbf{1}_{n_{0} \times 1}^{t}",
+    "1_{n_0×1}^t": r"\mathbf{1}_{1 \times n_{0}}",
     "I_{n_0}": r"I_{n_{0}}",
     "2": "2",
     "-1/2": r"-\tfrac{1}{2}",

@@ -171,7 +171,8 @@ BAD = {
     ),
     "a line after the loss": (
         GOOD + "X = Y\n",
-        "a line after the loss at line 8, column 1\n    X = Y\n    ^\nthe loss is the last line of a page",
+        "a line after the loss at line 8, column 1\n    X = Y\n    ^\n"
+        "the loss is the last line of a page, but for the lines of its form, dW : C",
     ),
     "a loss that is a matrix": (
         GOOD.replace("1/2 trace(E^t E)", "E^t E"),

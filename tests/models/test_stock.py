@@ -50,8 +50,8 @@ def test_the_product_reading_multiplies_the_layers():
     [
         ({"page": "encoderr"}, "unknown model 'encoderr'; did you mean 'encoder'?"),
         (
-            {"page": "bert"},
-            f"unknown model 'bert'; stock models: {', '.join(fc.models())}; a file of your own ends in .fc",
+            {"page": "resnet"},
+            f"unknown model 'resnet'; stock models: {', '.join(fc.models())}; a file of your own ends in .fc",
         ),
         ({"page": "encoder", "h": 2}, "encoder has no dimension 'h'; its dimensions: T, d, n, v, L"),
         ({"page": "encoder", "L": 0}, "dimension L of encoder is a positive integer, not 0"),

@@ -24,7 +24,7 @@ def test_entries():
     assert np.array_equal(constant("sinusoidal"), sinusoidal(3, 4))
 
 
-@pytest.mark.parametrize("role", [role for role in CONSTANTS if role != "identity"])
+@pytest.mark.parametrize("role", ["ones", "causal", "distance", "sinusoidal"])
 def test_sympy_has_the_same_entries(role):
     letter = fc.parse("K", LETTERS, roles={"K": role})
     explicit = to_sympy(letter, {"T": 3, "d": 4}).as_explicit()
