@@ -205,7 +205,8 @@ def from_page(table: Checkpoint, arrays: Mapping[str, np.ndarray]) -> dict[str, 
             parts = [arrays[numbered(name, {"i": layer})] for name in row.names]
             ours, theirs = row.layout.split("->")[::-1]
             array = np.stack(parts) if len(parts) > 1 else parts[0]
-            tensors[row.theirs.replace("{i}", str(layer))] = rearrange(array, f"{ours} -> {theirs}")
+            arranged = rearrange(array, f"{ours} -> {theirs}")
+            tensors[row.theirs.replace("{i}", str(layer))] = np.ascontiguousarray(arranged)
     return tensors
 
 

@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_named(tmp_path):
     save_file(tensors, path)
     with pytest.raises(ArrayError, match=r"c_attn\.weight: the tensor is 8×24, which does not fit .* with h = 5"):
         load_checkpoint("gpt2", path, {"h": 5})
-    with pytest.raises(ArrayError, match="give sizes such as h=12, or put config.json beside the file"):
+    with pytest.raises(ArrayError, match=r"give sizes such as h=12, or put config.json beside the file"):
         load_checkpoint("gpt2", path, {})
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(fc.FormcalcError, match="this is no configuration"):
