@@ -2,8 +2,8 @@
 
     python benchmarks/derive.py
 
-Deriving reads the page once and pulls one layer back once, so that its time does not depend on the number of layers. The
-words are counted on the shared form of all layers, which grows linearly, while their number grows exponentially.
+Deriving reads the page once and pulls one layer back once, so that its time does not depend on the number of layers.
+The words are counted on the shared form of all layers, which grows linearly, while their number grows exponentially.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from formcalc.language import Page, html, latex
 from formcalc.language.columns import columns
 from formcalc.language.lines import Line, statement_lines
 from formcalc.language.page import ROLES
-from formcalc.language.statements import Declared, Layers, Statement
+from formcalc.language.statements import Declared, Function, Layers, Statement
 
 #: How an expression is shown.
 NOTATIONS: dict[str, Callable[[Expression], str]] = {"plain": plain, "latex": latex, "html": html}
@@ -106,6 +106,8 @@ class Display:
     def _statements(self, statements: Iterable[Statement]) -> list[str]:
         lines: list[str] = []
         for statement in statements:
+            if isinstance(statement, Function):
+                continue  # what it abbreviates is written out where it is used
             if isinstance(statement, Declared):
                 lines.append(self._declaration(statement))
             elif isinstance(statement, Layers):
