@@ -92,21 +92,22 @@ class _PullBack:
         #: The letters of layers, and what later blocks of the same family add to their cotangents.
         self.of_layers = {letter for block in blocks for letter in _local(block)}
         self.carried: Contributions = {}
-        #: One-forms that are summed over layers, by the family of these, with the definition they come from.
-        self.summed: dict[Family, list[tuple[Letter | None, Expression]]] = {}
+        #: What sums over layers add to the cotangents of their letters, by the family of the layers.
+        self.summed: dict[Family, list[tuple[Letter, Expression]]] = {}
+        self.top = _Place({}, self.result.statements)
 
     def run(self) -> PullBack:
-        top = _Place({}, self.result.statements)
-        self.seed(top)
+        top = self.top
+        self.seed()
         for number, statement in reversed([*enumerate(self.page.statements)]):
             if isinstance(statement, Layers):
-                self.layers(statement, top)
+                self.layers(statement)
             elif isinstance(statement, Defined):
                 self.definition(statement.letter, top, self.page.statements[:number])
         top.made += [Coefficient(w, total(top.found[w])) for w in self.weights if w in top.found]
         return self.result
 
-    def seed(self, top: _Place) -> None:
+    def seed(self) -> None:
         """Begin with the one-form ``-d loss``, a sum of words under traces."""
         one_form = Product(Number(-1), d(self.page.loss, wrt=self.variables))
         if one_form.degree:
@@ -114,10 +115,10 @@ class _PullBack:
             rest = [word for word in words if not self.deferred(None, word, self.page.statements)]
             if rest:
                 found = [total([word]) for word in terms(under_trace(Sum(*rest)))]
-                self.passage(None, OneForm(*(word for word in found if word.degree)), top)
+                self.passage(None, OneForm(*(word for word in found if word.degree)), self.top)
 
     def deferred(self, of: Letter | None, term: Expression, before: tuple[Statement, ...]) -> bool:
-        """Set a word that is summed over layers aside, until the pull-back comes to these."""
+        """Take a word that is summed over layers: what it adds to their letters waits until the pull-back is there."""
         word = factors(term)
         place = next((k for k, factor in enumerate(word) if factor.degree and isinstance(factor, LayerSum)), None)
         if place is None:
@@ -126,16 +127,30 @@ class _PullBack:
         assert isinstance(inner, LayerSum)
         block = [b for b in before if isinstance(b, Layers) and b.index == inner.index][-1]
         inside = Product(*word[:place], *factors(inner[0]), *word[place + 1 :])
-        one_form = inside if inside.shape else under_trace(inside)
-        self.summed.setdefault(block.family, []).append((of, one_form))
+        for letter, part in self.contributions(of, inside if inside.shape else under_trace(inside)).items():
+            if letter in self.of_layers:
+                self.summed.setdefault(block.family, []).append((letter, part))
+            else:
+                self.top.made.append(self.gathered(letter, part, block))
         return True
+
+    def gathered(self, letter: Letter, part: Expression, block: Layers) -> Defined:
+        """The sum over layers of what each adds to the cotangent of a letter outside, under a name."""
+        whole = LayerSum(part, block.index)
+        found = Letter(Symbol(self.names.gathered(letter), whole.shape, "defined", whole))
+        self.top.found.setdefault(letter, []).append(found)
+        return Defined(found)
+
+    def contributions(self, of: Letter | None, one_form: Expression) -> dict[Letter, Expression]:
+        """The coefficients of a one-form in its normal form."""
+        recorded = tuple(stages(one_form, record=False))
+        found = coefficients(recorded[-1].after)
+        self.result.passages.append(Passage(of, recorded, found))
+        return found
 
     def passage(self, of: Letter | None, one_form: Expression, place: _Place) -> None:
         """Bring a one-form to its normal form, and hand its coefficients on."""
-        recorded = tuple(stages(one_form, record=False))
-        contributions = coefficients(recorded[-1].after)
-        self.result.passages.append(Passage(of, recorded, contributions))
-        for letter, coefficient in self.with_names(of, contributions, place).items():
+        for letter, coefficient in self.with_names(of, self.contributions(of, one_form), place).items():
             place.found.setdefault(letter, []).append(coefficient)
 
     def with_names(
@@ -183,8 +198,9 @@ class _PullBack:
         if rest:
             self.passage(letter, repeated(Product(cotangent, Sum(*rest)), letter.axes), place)
 
-    def layers(self, block: Layers, top: _Place) -> None:
+    def layers(self, block: Layers) -> None:
         """Pull back through one layer, its index a symbol."""
+        top = self.top
         states = [state for state in block.states if state.letter in self.active]
         local = _local(block)
         within = _Place({}, [], block)
@@ -193,8 +209,8 @@ class _PullBack:
             within.found[state.next] = [self.unknown(state.next, block)]
         for letter in local & self.carried.keys():
             within.found.setdefault(letter, []).extend(self.carried.pop(letter))
-        for of, one_form in self.summed.pop(block.family, []):
-            self.passage(of, one_form, within)
+        for letter, part in self.summed.pop(block.family, []):
+            within.found.setdefault(letter, []).append(part)
         for statement in reversed(block.body):
             if isinstance(statement, Defined):
                 self.definition(statement.letter, within, ())
@@ -211,11 +227,9 @@ class _PullBack:
                 within.made.append(Defined(carried))
                 self.carried.setdefault(letter, []).append(Letter(carried.symbol.renamed(carried.name)))
             elif letter not in local:
-                whole = LayerSum(total(parts), block.index)
-                gathered.append(Letter(Symbol(self.names.gathered(letter), whole.shape, "defined", whole)))
-                top.found.setdefault(letter, []).append(gathered[-1])
+                gathered.append(self.gathered(letter, total(parts), block))
         top.made.append(Layers(block.index, block.last, block.first, not block.is_descending, (), tuple(within.made)))
-        top.made += map(Defined, gathered)
+        top.made += gathered
 
     def cotangent(self, letter: Letter, block: Layers, found: Contributions) -> Letter:
         """The cotangent of a state, under its name; zero if nothing depends on it."""
