@@ -1,4 +1,4 @@
-"""Families, sums over them, functions and stated forms: what pages may say, and what is said of those that are wrong."""
+"""Families, sums over them, functions and stated forms: what pages may say, and the errors of those that are wrong."""
 
 import pytest
 
