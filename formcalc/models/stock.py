@@ -15,7 +15,31 @@ PAGES: tuple[str, ...] = (
     "encoder-product",
     "encoder-linear",
     "encoder-linear-product",
+    # Cooper 2024
+    "algorithm-1",
+    "algorithm-1-usual",
+    # Breeden: decoder-only models in plain mathematics
+    "influence-scores",
+    "relations",
+    "positions-learned",
+    "positions-sinusoidal",
+    "positions-rotary",
+    "positions-alibi",
+    "output-vectors",
+    "output-vectors-tied",
+    "summary",
+    # Dobriban 2025
+    "output-matrix",
+    "key-value-memory",
+    "layer-norm-dropout",
     "decoder",
+    # notes of a learner
+    "sixteen-heads",
+    "pre-ln",
+    "post-ln",
+    "expand-filter",
+    "expand-gate",
+    # models with published weights
     "gpt2",
     "llama",
     "bert",
@@ -28,8 +52,8 @@ MAX_PAGE = 1_000_000
 def models() -> list[str]:
     """The names of the stock models.
 
-    >>> models()
-    ['encoder', 'encoder-product', 'encoder-linear', 'encoder-linear-product', 'decoder']
+    >>> models()[:4]
+    ['encoder', 'encoder-product', 'encoder-linear', 'encoder-linear-product']
     """
     return list(PAGES)
 
