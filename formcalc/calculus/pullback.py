@@ -33,7 +33,7 @@ from formcalc.calculus.differential import d
 from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten, repeated, terms
 from formcalc.calculus.naming import CotangentNames
 from formcalc.calculus.pipeline import Stage, stages
-from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Page, Statement, layer_sums
+from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Page, State, Statement, layer_sums
 
 #: What was found to add to the cotangent, or to the coefficient, of a letter.
 Contributions: TypeAlias = dict[Letter, list[Expression]]
@@ -202,6 +202,7 @@ class _PullBack:
         """Pull back through one layer, its index a symbol."""
         top = self.top
         states = [state for state in block.states if state.letter in self.active]
+        handed = []
         local = _local(block)
         within = _Place({}, [], block)
         for state in states:
@@ -217,18 +218,22 @@ class _PullBack:
         own = [letter for statement in block.body if isinstance(statement, Declared) for letter in statement.letters]
         within.made += [Coefficient(x, total(within.found[x])) for x in own if x.role == "weight" and x in within.found]
         for state in states:
-            within.made.append(Defined(self.cotangent(state.letter, block, within.found)))
+            outgoing = self.cotangent(state.letter, block, within.found)
+            within.made.append(Defined(outgoing))
+            incoming, end = self.unknown(state.next, block), self.unknown(state.start, block)
+            handed.append(State(incoming, outgoing, self.unknown(state.end, block), end))
             if state.start in self.active:
                 top.found.setdefault(state.start, []).append(self.unknown(state.start, block))
         gathered = []
         for letter, parts in within.found.items():
             if letter in self.of_layers and letter not in local:
-                carried = Letter(Symbol(self.names.of(letter, block), letter.shape[::-1], "defined", total(parts)))
+                carried = Letter(Symbol(self.names.factor(letter), letter.shape[::-1], "defined", total(parts)))
                 within.made.append(Defined(carried))
                 self.carried.setdefault(letter, []).append(Letter(carried.symbol.renamed(carried.name)))
             elif letter not in local:
                 gathered.append(self.gathered(letter, total(parts), block))
-        top.made.append(Layers(block.index, block.last, block.first, not block.is_descending, (), tuple(within.made)))
+        goes_down = not block.is_descending
+        top.made.append(Layers(block.index, block.last, block.first, goes_down, tuple(handed), tuple(within.made)))
         top.made += gathered
 
     def cotangent(self, letter: Letter, block: Layers, found: Contributions) -> Letter:

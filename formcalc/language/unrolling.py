@@ -77,7 +77,7 @@ def unroll(page: Page, sizes: Mapping[str, int], name: str) -> Unrolled:
     return Unrolled(writer.declared, forward, loss, writer.written_as, cotangents, writer.coefficients)
 
 
-def _layer_range(block: Layers, sizes: Mapping[str, int], name: str) -> range:
+def layer_range(block: Layers, sizes: Mapping[str, int], name: str) -> range:
     """The indices of a block of layers, in its order."""
     low, high = (end.offset + (sizes[end.dimension] if end.dimension else 0) for end in block.family[1:])
     if not 0 < high - low + 1 <= MAX_LAYERS:
@@ -115,7 +115,7 @@ class _Writer:
                 name = self.name(statement.letter.name, index)
                 self.coefficients[name] = self.expression(statement.value, index)
             case Layers():
-                self.ranges[statement.index] = _layer_range(statement, self.sizes, self.page_name)
+                self.ranges[statement.index] = layer_range(statement, self.sizes, self.page_name)
                 for value in self.ranges[statement.index]:
                     for inner in statement.body:
                         self.statement(inner, {statement.index: value})

@@ -129,6 +129,7 @@ def softmax(x: Array, mask: Array | None = None) -> Array:
     if mask is None:
         e = np.exp(x - x.max(axis=-1, keepdims=True))
         return e / e.sum(axis=-1, keepdims=True)
+    x, mask = np.broadcast_arrays(x, mask)  # a mask may be a family where x is not
     allowed = mask != 0
     largest = np.max(x, axis=-1, keepdims=True, where=allowed, initial=-np.inf)
     e = np.where(allowed, np.exp(np.where(allowed, x - largest, 0)), 0)

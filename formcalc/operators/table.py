@@ -17,6 +17,7 @@ from formcalc.operators.operator import Differential, Operator, index
 def _jax_softmax(jax: Any, x: Any, mask: Any = None) -> Any:
     if mask is None:
         return jax.nn.softmax(x, axis=-1)
+    x, mask = jax.numpy.broadcast_arrays(x, mask)
     some = (mask != 0).any(-1, keepdims=True)
     return jax.numpy.where(some, jax.nn.softmax(x, axis=-1, where=(mask != 0) | ~some), 0.0)
 
@@ -24,6 +25,7 @@ def _jax_softmax(jax: Any, x: Any, mask: Any = None) -> Any:
 def _torch_softmax(torch: Any, x: Any, mask: Any = None) -> Any:
     if mask is None:
         return torch.softmax(x, dim=-1)
+    x, mask = torch.broadcast_tensors(x, mask)
     some = (mask != 0).any(-1, keepdim=True)
     return torch.softmax(x.masked_fill((mask == 0) & some, -torch.inf), dim=-1) * some
 

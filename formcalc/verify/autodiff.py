@@ -57,6 +57,7 @@ class JaxEngine(_AutodiffEngine):
             return operator.jax(self.jax, *arguments)
         assert isinstance(operator, Differential)
         at, *constants, direction = arguments
+        at, direction = self.jax.numpy.broadcast_arrays(at, direction)
         return self.jax.jvp(lambda x: operator.of.jax(self.jax, x, *constants), (at,), (direction,))[1]
 
 
@@ -78,6 +79,7 @@ class TorchEngine(_AutodiffEngine):
             return operator.torch(self.torch, *arguments)
         assert isinstance(operator, Differential)
         at, *constants, direction = arguments
+        at, direction = self.torch.broadcast_tensors(at, direction)
 
         def function(x: Any) -> Any:
             return operator.of.torch(self.torch, x, *constants)
