@@ -431,6 +431,21 @@ def test_the_derived_page_reads_back_with_the_same_coefficients(name):
         np.testing.assert_allclose(found, expected[weight], rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("name", ["algorithm-1", "algorithm-1-usual"])
+def test_the_coefficients_train_algorithm_1(name):
+    model = loaded(name)
+    form, arrays = fc.derive(model), arrays_of(model)
+    # Table 1: biases 0, gain 1
+    for weight in ("b_1", "b_2", "beta"):
+        arrays[weight] = np.zeros_like(arrays[weight])
+    arrays["gamma"] = np.ones_like(arrays["gamma"])
+    before = loss_of(model, arrays)
+    for _ in range(30):
+        for weight, coefficient in fc.evaluate(form, arrays).items():
+            arrays[weight] = arrays[weight] + 0.1 * coefficient.swapaxes(-1, -2)
+    assert loss_of(model, arrays) < 0.2 * before
+
+
 @pytest.mark.parametrize("name", ["algorithm-1", "algorithm-1-usual", "summary"])
 def test_only_the_targets_there_are_count(name):
     model = loaded(name)
