@@ -186,7 +186,10 @@ def test_models_and_show(capsys):
         (("derive", "", "--data", "A:T×d"), "the text is empty"),
         (("derive", "A", "--weight", "A:T×d", "--text", "a b"), "--text and --layers belong to a model with layers"),
         (("derive", "encoder", "--weight", "A:T×d"), "encoder declares its own letters"),
-        (("derive", "decoder", "--text", "a b"), "and an answer Y of the same shape, or tokens x and y, which decoder does not"),
+        (
+            ("derive", "decoder", "--text", "a b"),
+            "and an answer Y of the same shape, or tokens x and y, which decoder does not",
+        ),
         (("derive", "encoder", "--text", "word"), "it takes two, a token and the next one"),
         (("derive", "encoder", "--wrt", "Q_7"), "Q_7 is no letter of encoder to differentiate by; did you mean 'Q_1'?"),
         (("verify", "encoder", "--size", "d"), "--size 'd': write a dimension and a positive integer"),
