@@ -2,7 +2,7 @@
 
 from formcalc.algebra.application import Apply
 from formcalc.algebra.compound import Compound, Hadamard, OneForm, Product, Sum, Trace, excerpt
-from formcalc.algebra.constants import identity, ones
+from formcalc.algebra.constants import identity, is_ones, ones
 from formcalc.algebra.dimension import SCALAR, Axes, Dimension, Shape, axes_text, ordered, shape_text
 from formcalc.algebra.expression import Expression, Kinds, contains, first_paths, fold, postorder
 from formcalc.algebra.letters import Letter, Role, Symbol
@@ -42,6 +42,7 @@ __all__ = [
     "first_paths",
     "fold",
     "identity",
+    "is_ones",
     "ones",
     "ordered",
     "plain",

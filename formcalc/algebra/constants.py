@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from formcalc.algebra.dimension import Dimension
+from formcalc.algebra.dimension import Axes, Dimension
 from formcalc.algebra.letters import Letter, Symbol
 
 
-def ones(rows: Dimension | str | int, columns: Dimension | str | int) -> Letter:
-    """The matrix of ones of a shape, written ``1_{T×d}``.
+def ones(rows: Dimension | str | int, columns: Dimension | str | int, axes: Axes = ()) -> Letter:
+    """The matrix of ones of a shape, written ``1_{T×d}``; over axes, the family of such matrices.
 
-    >>> str(ones("T", "d"))
-    '1_{T×d}'
+    >>> str(ones("T", "d")), str(ones("T", "d", (Dimension("h"),)))
+    ('1_{T×d}', '1_{T×d}[h]')
     """
-    return Letter(Symbol(f"1_{{{rows}×{columns}}}", (rows, columns), "ones"))
+    return Letter(Symbol(f"1_{{{rows}×{columns}}}", (rows, columns), "ones", layout=axes))
+
+
+def is_ones(letter: Letter) -> bool:
+    """Whether a letter is written as the ones of its shape, ``1_{T×d}``, and not declared under a name."""
+    return letter.role == "ones" and letter.plain is ones(*letter.symbol.shape, letter.symbol.layout)
 
 
 def identity(size: Dimension | str | int) -> Letter:

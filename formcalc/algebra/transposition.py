@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from formcalc.algebra.application import Apply
 from formcalc.algebra.compound import Product
-from formcalc.algebra.constants import ones
+from formcalc.algebra.constants import is_ones, ones
 from formcalc.algebra.expression import Expression, fold
 from formcalc.algebra.letters import Letter
 
 
 def _transposed(node: Expression, children: tuple[Expression, ...]) -> Expression:
     if isinstance(node, Letter):
-        if node.role == "ones" and node.plain is ones(*node.symbol.shape):
-            return ones(*reversed(node.shape))
+        if is_ones(node):
+            return ones(*reversed(node.shape), node.symbol.layout)
         return node.transposed
     if not node.shape:
         return node

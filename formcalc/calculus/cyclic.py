@@ -240,14 +240,14 @@ def _summands(expression: Expression) -> Iterator[tuple[Axes, Expression]]:
             yield (), term
 
 
-def zero(shape: Shape) -> Expression:
-    """The zero of a shape.
+def zero(shape: Shape, axes: Axes = ()) -> Expression:
+    """The zero of a shape, or a family of zeros.
 
     >>> from formcalc.algebra import Dimension
     >>> str(zero((Dimension("T"), Dimension("d"))))
     '0 1_{T×d}'
     """
-    return Product(Number(0), ones(*shape)) if shape else Number(0)
+    return Product(Number(0), ones(*shape, axes)) if shape else Number(0)
 
 
 def normal_word(word: Word) -> tuple[Fraction, Word]:

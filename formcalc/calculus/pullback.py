@@ -25,6 +25,7 @@ from formcalc.algebra import (
     Sum,
     Symbol,
     fold,
+    ones,
     postorder,
     transpose,
 )
@@ -238,7 +239,10 @@ class _PullBack:
 
     def cotangent(self, letter: Letter, block: Layers, found: Contributions) -> Letter:
         """The cotangent of a state, under its name; zero if nothing depends on it."""
-        value = total(found.pop(letter)) if letter in found else zero(letter.shape[::-1])
+        shape = letter.shape[::-1]
+        value = total(found.pop(letter)) if letter in found else zero(shape, letter.axes)
+        if value.axes != letter.axes:  # it is the same for all of a family
+            value = Hadamard(value, ones(*shape, letter.axes))
         return Letter(Symbol(self.names.of(letter, block), value.shape, "defined", value))
 
     def unknown(self, letter: Letter, block: Layers) -> Letter:

@@ -42,7 +42,7 @@ def _size(dimension: Dimension) -> str:
 def _letter(letter: Letter) -> str:
     rows, columns = letter.symbol.shape
     shown = name_html(indexed(letter))
-    if letter.plain is ones(rows, columns):
+    if is_ones(letter):
         shown = f"<b>1</b><sub>{_size(rows)}×{_size(columns)}</sub>"
     elif letter.plain is identity(rows):
         shown = f"<i>I</i><sub>{_size(rows)}</sub>"

@@ -46,7 +46,7 @@ def indexed(letter: Letter) -> str:
 def _letter(letter: Letter) -> str:
     rows, columns = letter.symbol.shape
     shown = name_latex(indexed(letter))
-    if letter.plain is ones(rows, columns):
+    if is_ones(letter):
         shown = rf"\mathbf{{1}}_{{{_size(rows)} \times {_size(columns)}}}"
     elif letter.plain is identity(rows):
         shown = f"I_{{{_size(rows)}}}"

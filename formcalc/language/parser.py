@@ -239,7 +239,7 @@ class _Reader:
     def number(self, items: list[Token]) -> _Factors:
         token = items[0]
         if token.type == "ONES":
-            return (_Value(self.ones(token), token),)
+            return (_Value(self.ones(token, axes_of(items[1], self.place(items[1])) if items[1:] else ()), token),)
         return (_Value(Number(self.rational(token, token)), token, leads_with_number=True),)
 
     def rational(self, text: str, token: Token) -> Fraction:
@@ -252,12 +252,12 @@ class _Reader:
             raise self.place(token).error(f"{text} divides by zero")
         return Fraction(digits) * Fraction(10) ** int(exponent or 0) / int(denominator or 1)
 
-    def ones(self, token: Token) -> Expression:
+    def ones(self, token: Token, axes: Axes) -> Expression:
         # The first separator that splits it in two: ``x`` alone may also be part of a name.
         for separator in ("×", r"\sx\s", "x"):
             sizes = [size(part) for part in re.split(separator, token[3:-1])]
             if len(sizes) == 2 and sizes[0] and sizes[1]:
-                return ones(sizes[0], sizes[1])
+                return ones(sizes[0], sizes[1], axes)
         raise self.place(token).error(f"unreadable ones {str(token)!r}", "write the shape, as in 1_{T×d}")
 
     def sigma(self, items: list) -> _Value:
