@@ -34,7 +34,6 @@ loss = 1/2 trace(E^t E) + trace(V W) trace(X V) + trace(V V^t + W)
 """
 
 MODELS = {
-    "encoder": ("encoder", {"T": 3, "d": 4, "n": 2}),
     "decoder": ("decoder", {"T": 3, "d": 4}),
     "heads and tokens": (HEADS, {}),
     "products of traces": (TRACES, {}),
@@ -84,12 +83,12 @@ def test_the_loss_of_the_form_along_a_direction_is_the_slope_of_the_loss():
     second, arrays, directions = twice(model)
     slope = fc.evaluate(second.model.loss, arrays, **second.model.sizes)
     step = 1e-5
-    ahead, behind = (
-        fc.evaluate(
-            model.loss, {**arrays, **{n: arrays[n] + s * step * directions[n] for n in directions}}, **model.sizes
-        )
-        for s in (1, -1)
-    )
+
+    def loss(distance):
+        moved = {name: arrays[name] + distance * direction for name, direction in directions.items()}
+        return fc.evaluate(model.loss, {**arrays, **moved}, **model.sizes)
+
+    ahead, behind = loss(step), loss(-step)
     assert slope == pytest.approx(-(ahead - behind) / (2 * step), rel=1e-7)
 
 
@@ -148,3 +147,23 @@ def test_third_derivatives_of_a_polynomial():
     given = {**arrays, **dict.fromkeys(names, arrays[names[0]])}
     t = arrays[names[0]]
     assert np.trace(fc.evaluate(third, given)["W"] @ t) == pytest.approx(-6 * np.trace(t @ t @ t), rel=1e-12)
+
+
+SUMS_OVER_LAYERS = """dims T = 3, d = 4, L = 3
+data X_0, Y: T×d
+layers i = 0 .. L-1
+  weights Q_i: d×d
+  X_{i+1} = tanh(X_i Q_i)
+S = Σ_i (X_i Q_i - 2 X_{i+1})
+E = Y - X_L - S
+loss = 1/2 trace(E^t E)
+"""
+
+
+def test_cotangents_of_one_layer_and_of_the_next_have_names_of_their_own():
+    """A sum over layers that uses both X_i and X_{i+1} hands two cotangents of each state to the layers before it."""
+    second = fc.derive(fc.derive(fc.load(SUMS_OVER_LAYERS)))
+    names = [letter.name for letter in (*second.model.definitions, *second.cotangents)]
+    assert len(names) == len(set(names))
+    report = fc.verify(second, oracle="jax")
+    assert report.ok, report

@@ -245,6 +245,25 @@ loss = 1/2 trace(E^t E)
 """,
         None,
     ),
+    "a mask for each member of a batch, over scores that they share": (
+        """dims B = 2, T = 3, d = 4
+data X, Y: T×d
+mask P[B]: T×T
+weights Q, V: d×d
+E = Y - Σ_B a(X Q X^t, P) X V
+loss = 1/2 trace(E^t E)
+""",
+        None,
+    ),
+    "a linear letter along a direction that all heads share": (
+        """dims h = 2, T = 3, d = 4
+data X[h], Y, R: T×d
+weights P, V: d×d
+E = Y - Σ_h aa(X P, R V)
+loss = 1/2 trace(E^t E)
+""",
+        None,
+    ),
     "capped scores": (
         """dims T = 3, d = 4, c = 5
 data X, Y: T×d
