@@ -17,7 +17,8 @@ def ones(rows: Dimension | str | int, columns: Dimension | str | int, axes: Axes
 
 def is_ones(letter: Letter) -> bool:
     """Whether a letter is written as the ones of its shape, ``1_{T×d}``, and not declared under a name."""
-    return letter.role == "ones" and letter.plain is ones(*letter.symbol.shape, letter.symbol.layout)
+    rows, columns = letter.symbol.shape
+    return letter.role == "ones" and letter.plain is ones(rows, columns, letter.symbol.layout)
 
 
 def identity(size: Dimension | str | int) -> Letter:

@@ -12,7 +12,8 @@ from formcalc.algebra.letters import Letter
 def _transposed(node: Expression, children: tuple[Expression, ...]) -> Expression:
     if isinstance(node, Letter):
         if is_ones(node):
-            return ones(*reversed(node.shape), node.symbol.layout)
+            rows, columns = node.shape
+            return ones(columns, rows, node.symbol.layout)
         return node.transposed
     if not node.shape:
         return node

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from formcalc.algebra import Expression, LayerSum, Letter, Number, Product, Sum, Symbol, Trace
+from formcalc.algebra import Expression, LayerSum, Letter, Number, Product, Sum, Symbol, Trace, ones
 from formcalc.language.lines import page_text
 from formcalc.language.model import Model
 from formcalc.language.page import read_page
-from formcalc.language.statements import Coefficient, Declared, Layers, Statement
+from formcalc.language.statements import Coefficient, Declared, Defined, Layers, Statement
 
 
 def contracted(model: Model, backward: Iterable[Statement]) -> Model:
@@ -28,12 +28,21 @@ def contracted(model: Model, backward: Iterable[Statement]) -> Model:
     for statement in page.statements:
         statements += _with_directions(statement, weights, mark)
     words: list[Expression] = []
+    families = {(block.index, block.family) for block in backward if isinstance(block, Layers)}
     for statement in backward:
         if isinstance(statement, Layers):
             inner = [_along(part, mark) for part in statement.body if isinstance(part, Coefficient)]
-            words += [LayerSum(Sum(*inner), statement.index)] if inner else []
             body = tuple(part for part in statement.body if not isinstance(part, Coefficient))
             statements += [replace(statement, body=body)] if body else []
+            summed: list[Expression] = [LayerSum(Sum(*inner), statement.index)] if inner else []
+            if sum(index == statement.index for index, _ in families) > 1:
+                # The index means other layers later on: the sum gets a name here, as a matrix of one entry.
+                name = f"{mark}{mark}_{len(statements)}"
+                entries = [LayerSum(Product(Sum(*inner), ones(1, 1)), statement.index)] if inner else []
+                made = [Letter(Symbol(name, entry.shape, "defined", entry)) for entry in entries]
+                statements += map(Defined, made)
+                summed = [Trace(letter) for letter in made]
+            words += summed
         elif isinstance(statement, Coefficient):
             words.append(_along(statement, mark))
         else:

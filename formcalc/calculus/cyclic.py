@@ -247,7 +247,7 @@ def zero(shape: Shape, axes: Axes = ()) -> Expression:
     >>> str(zero((Dimension("T"), Dimension("d"))))
     '0 1_{T×d}'
     """
-    return Product(Number(0), ones(*shape, axes)) if shape else Number(0)
+    return Product(Number(0), ones(shape[0], shape[1], axes)) if shape else Number(0)
 
 
 def normal_word(word: Word) -> tuple[Fraction, Word]:

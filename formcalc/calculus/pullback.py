@@ -34,7 +34,17 @@ from formcalc.calculus.differential import d
 from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten, repeated, terms
 from formcalc.calculus.naming import CotangentNames
 from formcalc.calculus.pipeline import Stage, stages
-from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Page, State, Statement, layer_sums
+from formcalc.language.statements import (
+    Coefficient,
+    Declared,
+    Defined,
+    Family,
+    Layers,
+    Page,
+    State,
+    Statement,
+    layer_sums,
+)
 
 #: What was found to add to the cotangent, or to the coefficient, of a letter.
 Contributions: TypeAlias = dict[Letter, list[Expression]]
@@ -92,7 +102,7 @@ class _PullBack:
         blocks = [statement for statement in page.statements if isinstance(statement, Layers)]
         #: The letters of layers, and what later blocks of the same family add to their cotangents.
         self.of_layers = {letter for block in blocks for letter in _local(block)}
-        self.carried: Contributions = {}
+        self.carried: dict[tuple[Family, Letter], list[Expression]] = {}
         #: What sums over layers add to the cotangents of their letters, by the family of the layers.
         self.summed: dict[Family, list[tuple[Letter, Expression]]] = {}
         self.top = _Place({}, self.result.statements)
@@ -105,8 +115,13 @@ class _PullBack:
                 self.layers(statement)
             elif isinstance(statement, Defined):
                 self.definition(statement.letter, top, self.page.statements[:number])
-        top.made += [Coefficient(w, total(top.found[w])) for w in self.weights if w in top.found]
+        top.made += [self.coefficient(weight, top) for weight in self.weights if weight not in self.of_layers]
         return self.result
+
+    def coefficient(self, weight: Letter, place: _Place) -> Coefficient:
+        """The coefficient of a weight; zero if the loss does not depend on it."""
+        found = place.found.get(weight)
+        return Coefficient(weight, zero(weight.shape[::-1], weight.axes) if found is None else total(found))
 
     def seed(self) -> None:
         """Begin with the one-form ``-d loss``, a sum of words under traces."""
@@ -209,15 +224,16 @@ class _PullBack:
         for state in states:
             top.made.append(Defined(self.cotangent(state.end, block, top.found)))
             within.found[state.next] = [self.unknown(state.next, block)]
-        for letter in local & self.carried.keys():
-            within.found.setdefault(letter, []).extend(self.carried.pop(letter))
+        for letter in local:
+            if (block.family, letter) in self.carried:
+                within.found.setdefault(letter, []).extend(self.carried.pop((block.family, letter)))
         for letter, part in self.summed.pop(block.family, []):
             within.found.setdefault(letter, []).append(part)
         for statement in reversed(block.body):
             if isinstance(statement, Defined):
                 self.definition(statement.letter, within, ())
         own = [letter for statement in block.body if isinstance(statement, Declared) for letter in statement.letters]
-        within.made += [Coefficient(x, total(within.found[x])) for x in own if x.role == "weight" and x in within.found]
+        within.made += [self.coefficient(letter, within) for letter in own if letter in self.weights]
         for state in states:
             outgoing = self.cotangent(state.letter, block, within.found)
             within.made.append(Defined(outgoing))
@@ -230,7 +246,8 @@ class _PullBack:
             if letter in self.of_layers and letter not in local:
                 carried = Letter(Symbol(self.names.factor(letter), letter.shape[::-1], "defined", total(parts)))
                 within.made.append(Defined(carried))
-                self.carried.setdefault(letter, []).append(Letter(carried.symbol.renamed(carried.name)))
+                unknown = Letter(carried.symbol.renamed(carried.name))
+                self.carried.setdefault((block.family, letter), []).append(unknown)
             elif letter not in local:
                 gathered.append(self.gathered(letter, total(parts), block))
         goes_down = not block.is_descending
@@ -242,7 +259,7 @@ class _PullBack:
         shape = letter.shape[::-1]
         value = total(found.pop(letter)) if letter in found else zero(shape, letter.axes)
         if value.axes != letter.axes:  # it is the same for all of a family
-            value = Hadamard(value, ones(*shape, letter.axes))
+            value = Hadamard(value, ones(shape[0], shape[1], letter.axes))
         return Letter(Symbol(self.names.of(letter, block), value.shape, "defined", value))
 
     def unknown(self, letter: Letter, block: Layers) -> Letter:

@@ -14,7 +14,6 @@ from formcalc.algebra import (
     Notation,
     Power,
     identity,
-    ones,
     render,
     small_decimal,
 )

@@ -12,7 +12,6 @@ from formcalc.algebra import (
     Notation,
     Power,
     identity,
-    ones,
     render,
     small_decimal,
 )

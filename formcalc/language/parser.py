@@ -337,7 +337,9 @@ class _Reader:
             if len(arguments) != 1:
                 raise self.place(token).error(f"trace takes 1 argument, not {len(arguments)}")
             return (_Value(self.build(Trace, token, arguments[0]), token),)
-        letter = self.resolve(name)
+        # m(Z) is the operator, also where a dimension has its name; the dimension before a parenthesis has a space
+        is_operator = name not in self.letters and operator_named(name, self.dialect) is not None
+        letter = None if is_operator else self.resolve(name)
         if letter is not None:
             if len(arguments) != 1:
                 raise self.place(token).error(f"{name} is a letter and takes no list of arguments")

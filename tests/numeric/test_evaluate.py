@@ -145,7 +145,7 @@ def test_two_letters_of_one_name_are_refused():
 
 @pytest.mark.parametrize("page", fc.models())
 def test_coefficients_have_the_shape_of_the_transposed_weight(page):
-    model = fc.load(page, T=3, L=2)
+    model = fc.load(page)
     coefficients = fc.evaluate(fc.derive(model), fc.sample(model))
     assert {name: c.shape for name, c in coefficients.items()} == {
         name: (*axes, columns, rows) for name in model.weights for *axes, rows, columns in [model.shapes[name]]
