@@ -34,6 +34,8 @@ from formcalc.errors import FormcalcError
 from formcalc.language import Model, html, latex, parse
 from formcalc.models import load, models
 from formcalc.numeric import evaluate, sample
+from formcalc.numeric.program import Program, Result
+from formcalc.numeric.program import compile_form as compile
 from formcalc.verify import Report, verify
 
 # The manual's spellings, of the same objects.
@@ -48,9 +50,12 @@ __all__ = [
     "Form",
     "FormcalcError",
     "Model",
+    "Program",
     "Report",
+    "Result",
     "Words",
     "collect",
+    "compile",
     "cycle",
     "d",
     "derive",

@@ -12,10 +12,10 @@ from formcalc.algebra import Role
 from formcalc.errors import ArrayError, FormcalcError, listing, suggestion
 from formcalc.language import Model, linear_model, parse
 from formcalc.models import models, read
-from formcalc.models.checkpoints import is_checkpoint, load_checkpoint
 from formcalc.models.sentence import Sentence
 from formcalc.numeric import sample, sized
 from formcalc.numeric.arrays import bind
+from formcalc.numeric.checkpoints import is_checkpoint, load_checkpoint
 from formcalc.numeric.files import load_arrays
 
 

@@ -9,7 +9,7 @@ from formcalc.algebra import Expression, LayerSum, Letter, Number, Product, Sum,
 from formcalc.language.lines import page_text
 from formcalc.language.model import Model
 from formcalc.language.page import read_page
-from formcalc.language.statements import Coefficient, Declared, Defined, Layers, Statement
+from formcalc.language.statements import Coefficient, Declared, Defined, Layers, Statement, layer_sums
 
 
 def contracted(model: Model, backward: Iterable[Statement]) -> Model:
@@ -44,6 +44,11 @@ def contracted(model: Model, backward: Iterable[Statement]) -> Model:
                 summed = [Trace(letter) for letter in made]
             words += summed
         elif isinstance(statement, Coefficient):
+            if layer_sums(statement.value):  # which stand in no trace: the sum gets a name
+                value = statement.value
+                named = Letter(Symbol(f"{mark}{mark}_{len(statements)}", value.shape, "defined", value))
+                statements.append(Defined(named))
+                statement = replace(statement, value=named)
             words.append(_along(statement, mark))
         else:
             statements.append(statement)

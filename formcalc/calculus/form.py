@@ -37,7 +37,7 @@ def form(expression: Expression, wrt: Collection[str] | None = None, dialect: Di
     """
     if any(isinstance(node, Letter) and node.name == "E" for node in postorder(expression)):
         raise FormError("the letter E names the error of the form E^t dF: give the expression's own E another name")
-    error = Letter(Symbol("E", expression.shape, "data"))
+    error = Letter(Symbol("E", expression.shape, "data", layout=expression.axes))
     inner = d(expression, wrt, dialect)
     return Product(error.transposed, *(inner.children if isinstance(inner, Product) else (inner,)))
 
@@ -186,7 +186,8 @@ def derive(model: Model | Expression | Form, wrt: Collection[str] | None = None)
         model = linear_model(model)
     if model.source.backward:
         stated = PullBack(statements=list(model.source.backward))
-        return Form(model, stated, tuple(model.unrolled.coefficients if wrt is None else wrt))
+        found = [name for name in model.weights if name in model.unrolled.coefficients]
+        return Form(model, stated, tuple(found if wrt is None else wrt))
     if wrt is None:
         weights = list(model.source.weights())
     else:

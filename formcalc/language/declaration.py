@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from formcalc.algebra import PI, Dimension, Letter, Role, Symbol, identity
-from formcalc.errors import ParseError, listing
+from formcalc.errors import ParseError, ShapeError, listing
 from formcalc.language.names import NAME, canonical
 from formcalc.operators import operator_named
 
@@ -70,7 +70,7 @@ def _sizes(name: str, declaration: object) -> tuple:
     if not isinstance(declaration, tuple | list):
         raise ParseError(f"{name}: a shape is a pair of dimensions such as ('T', 'd'), not {declaration!r}")
     if len(declaration) < 2:
-        raise ParseError(f"{name}: a letter is a matrix and has two dimensions, not {len(declaration)}")
+        raise ShapeError(f"{name}: a letter is a matrix and has two dimensions, not {len(declaration)}")
     sizes = tuple(canonical(part) if isinstance(part, str) else part for part in declaration)
     for part in sizes:
         if isinstance(part, str) and not part.isdecimal() and (part == PI or not NAME.fullmatch(part)):

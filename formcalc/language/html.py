@@ -14,6 +14,7 @@ from formcalc.algebra import (
     Notation,
     Power,
     identity,
+    is_ones,
     render,
     small_decimal,
 )

@@ -12,6 +12,7 @@ from formcalc.algebra import (
     Notation,
     Power,
     identity,
+    is_ones,
     render,
     small_decimal,
 )

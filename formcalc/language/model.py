@@ -149,7 +149,7 @@ def linear_model(answer: Expression, sizes: Mapping[str, int] | None = None, nam
         raise FormError(
             "the letter E names the error of the form trace(E^t dF): give the expression's own E another name"
         )
-    error = Letter(Symbol("E", answer.shape, "data"))
+    error = Letter(Symbol("E", answer.shape, "data", layout=answer.axes))
     declared = (*(letter for letter in used.values() if letter.definition is None), error)
     defined = tuple(Defined(letter) for letter in used.values() if letter.definition is not None)
     loss = Product(Number(-1), Trace(Product(error.transposed, answer)))

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 
 from lark import Token, Tree
 
-from formcalc.algebra import Axes, Expression, Letter, Role, Symbol, axes_text, ordered, shape_text
+from formcalc.algebra import (
+    Axes,
+    Expression,
+    Letter,
+    Number,
+    Power,
+    Product,
+    Role,
+    Sum,
+    Symbol,
+    axes_text,
+    ordered,
+    shape_text,
+)
 from formcalc.errors import ParseError, listing, suggestion
 from formcalc.language.declaration import declare, size
 from formcalc.language.indices import at, shifted, subscripts
+from formcalc.language.logical_lines import LogicalLine, logical_lines
 from formcalc.language.names import NAME, canonical
 from formcalc.language.parser import read
 from formcalc.language.scope import Scope, axes_of
@@ -31,6 +44,7 @@ from formcalc.language.statements import (
     State,
     Statement,
     inner_statements,
+    layer_sums,
 )
 from formcalc.language.syntax import syntax
 from formcalc.operators import operator_named
@@ -58,19 +72,6 @@ _AFTER = "the loss is the last line of a page, but for the lines of its form, dW
 _KEYWORDS = ("dims", *ROLES, "layers", "loss")
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A logical line: where it stands, how deep it is indented, and its first word."""
-
-    source: Excerpt
-    indent: int
-
-    @property
-    def word(self) -> str:
-        match = re.match(r"[A-Za-z]+(?![A-Za-z0-9_{^(\[])", self.source.text)
-        return match.group() if match else ""
-
-
 def read_page(text: str) -> Page:
     """Read a page.
 
@@ -84,26 +85,6 @@ def read_page(text: str) -> Page:
     return _PageReader(text).read()
 
 
-def _lines(text: str) -> Iterator[_Line]:
-    """The logical lines: a line goes on while the next one is indented deeper, except after ``layers``."""
-    start = indent = end = -1
-    is_block = False
-    for match in re.finditer(r"[^\n]*\n?", text):
-        content = match.group().split("#", 1)[0].rstrip()
-        if not content.strip():
-            continue
-        depth = len(content) - len(content.lstrip())
-        if start >= 0 and depth > indent and not is_block:
-            end = match.start() + len(content)
-            continue
-        if start >= 0:
-            yield _Line(Excerpt(text, start, end), indent)
-        start, indent, end = match.start() + depth, depth, match.start() + len(content)
-        is_block = content.split()[0] == "layers"
-    if start >= 0:
-        yield _Line(Excerpt(text, start, end), indent)
-
-
 @dataclass
 class _PageReader:
     text: str
@@ -113,9 +94,11 @@ class _PageReader:
     #: The letters of one layer, by the family of its block; and the family that an index stands for at the moment.
     families: dict[Family, dict[str, Letter]] = field(default_factory=dict)
     indices: dict[str, Family] = field(default_factory=dict)
+    #: The weights whose coefficients the page states.
+    stated: set[str] = field(default_factory=set)
 
     def read(self) -> Page:
-        lines = list(_lines(self.text))
+        lines = list(logical_lines(self.text))
         if not lines:
             raise ParseError("the page is empty: it declares dims and letters and ends in a loss")
         statements: list[Statement] = []
@@ -154,7 +137,7 @@ class _PageReader:
             tuple(backward),
         )
 
-    def statement(self, line: _Line, is_backward: bool) -> Declared | Defined | Coefficient | Function:
+    def statement(self, line: LogicalLine, is_backward: bool) -> Declared | Defined | Coefficient | Function:
         if line.word in ROLES:
             return self.letters(line)
         if _COEFFICIENT.match(line.source.text):
@@ -204,7 +187,7 @@ class _PageReader:
                 raise place.error(f"unknown axis {str(axis)!r}", cure)
         return found
 
-    def letters(self, line: _Line) -> Declared:
+    def letters(self, line: LogicalLine) -> Declared:
         role = ROLES[line.word]
         source = line.source.after(len(line.word))
         declared = []
@@ -233,7 +216,7 @@ class _PageReader:
         if name[0] == "d" and name[1:] in self.scope:
             raise place.error(f"{name!r} cannot name a letter", f"it is the differential of {name[1:]}")
 
-    def definition(self, line: _Line) -> Defined:
+    def definition(self, line: LogicalLine) -> Defined:
         match = re.match(r"((?:[^\s=:{\[]|\{[^{}]*\})+)\s*(\[[^\[\]]*\])?\s*=", line.source.text)
         if not match:
             word = line.word or line.source.text.split()[0]
@@ -248,6 +231,7 @@ class _PageReader:
         body = self.expression(line.source.after(match.end()))
         if len(body.shape) != 2 or body.degree:
             raise place.error(f"{name} is {shape_text(body.shape)}", "a definition abbreviates a matrix")
+        self.check_sums(body, place)
         if match[2] is not None:
             self.check_axes(name, axes_of(match[2], place), body.axes, place)
         letter = self.scope[name] = Letter(Symbol(name, body.shape, "defined", body))
@@ -258,7 +242,22 @@ class _PageReader:
             right = f"{name}{axes_text(found)}"
             raise place.error(f"{name}{axes_text(written)} is {right}", f"these are the axes of what follows: {right}")
 
-    def coefficient(self, line: _Line, is_backward: bool) -> Coefficient:
+    def check_sums(self, expression: Expression, place: Place) -> None:
+        """A sum over layers is a term of its own, so that the pull-back finds it."""
+        terms = expression.children if isinstance(expression, Sum) else (expression,)
+        own: set[Expression] = set()
+        for term in terms:
+            factors = term.children if isinstance(term, Product) else (term,)
+            rest = [factor for factor in factors if not isinstance(factor, (Number, Power))]
+            own.update(rest if len(rest) == 1 else [])
+        for node in layer_sums(expression):
+            if node not in own:
+                raise place.error(
+                    f"Σ_{node.index} stands inside of another expression",
+                    f"give the sum a name of its own, S = Σ_{node.index} ..., and write S there",
+                )
+
+    def coefficient(self, line: LogicalLine, is_backward: bool) -> Coefficient:
         match = _COEFFICIENT.match(line.source.text)
         assert match is not None
         name, place = canonical(match[1]), line.source.place(0, match.end())
@@ -268,12 +267,17 @@ class _PageReader:
         if letter is None or letter.role != "weight":
             raise place.error(f"{name} is no weight here", "a coefficient line is dW : C, for a weight W of the page")
         value = self.expression(line.source.after(match.end()))
-        if value.shape != letter.shape[::-1]:
-            due = shape_text(letter.shape[::-1])
-            raise place.error(f"the coefficient of d{name} is {shape_text(value.shape)}", f"it should be {due}")
+        self.check_sums(value, place)
+        due = f"{shape_text(letter.shape[::-1])}{axes_text(letter.axes)}"
+        if value.shape != letter.shape[::-1] or not set(value.axes) <= set(letter.axes):
+            found = f"{shape_text(value.shape)}{axes_text(value.axes)}"
+            raise place.error(f"the coefficient of d{name} is {found}", f"it should be {due}")
+        if name in self.stated:
+            raise place.error(f"the coefficient of d{name} is stated twice", "every weight has one")
+        self.stated.add(name)
         return Coefficient(letter, value)
 
-    def function(self, line: _Line) -> Function:
+    def function(self, line: LogicalLine) -> Function:
         match = _FUNCTION.match(line.source.text)
         assert match is not None
         name, place = canonical(match[1]), line.source.place(0, len(match[1]))
@@ -289,18 +293,19 @@ class _PageReader:
         made = self.functions[name] = Function(name, parameters, body)
         return made
 
-    def loss(self, line: _Line) -> Expression:
+    def loss(self, line: LogicalLine) -> Expression:
         match = re.match(r"loss\s*=", line.source.text)
         if not match:
             raise line.source.place(0, 4).error("a loss without =", "write loss = 1/2 trace(E^t E)")
         loss = self.expression(line.source.after(match.end()))
+        self.check_sums(loss, line.source.place(0, 4))
         if loss.shape or loss.degree:
             raise line.source.place(0, 4).error(
                 f"the loss is {shape_text(loss.shape)}", "a loss is a scalar: use trace(...)"
             )
         return loss
 
-    def layers(self, line: _Line, block: list[_Line], is_backward: bool) -> Layers:
+    def layers(self, line: LogicalLine, block: list[LogicalLine], is_backward: bool) -> Layers:
         source = line.source.after(len("layers"))
         name, low, high = _parts(syntax(source, "range"))
         index, first, last = canonical(name), self.bound(source, low), self.bound(source, high)
@@ -333,7 +338,7 @@ class _PageReader:
         # Which of two dimensions is larger, the sizes will tell; the form of a page goes through its layers backward.
         return (index, last, first) in self.families
 
-    def state(self, line: _Line, head: Layers, letter: Letter, start: Letter) -> State:
+    def state(self, line: LogicalLine, head: Layers, letter: Letter, start: Letter) -> State:
         step = -1 if head.is_descending else 1
         following = shifted(letter.name, head.index, step)
         final = at(following, head.index, head.last)
@@ -353,7 +358,7 @@ class _PageReader:
         offset = int(number or 0) * (-1 if sign in ("-", "−") else 1)
         return Bound(value, offset) if isinstance(value, str) else Bound(None, value + offset)
 
-    def starts(self, block: list[_Line], head: Layers, family: dict[str, Letter]) -> dict[str, Letter]:
+    def starts(self, block: list[LogicalLine], head: Layers, family: dict[str, Letter]) -> dict[str, Letter]:
         """The letters that come into a block from outside: what they are called inside, and what they are at its first.
 
         Going up these are the letters ``X_i``, going down the letters ``G_{i+1}``.

@@ -13,6 +13,7 @@ from lark import Token, Tree
 from formcalc.algebra import (
     PI,
     Apply,
+    Axes,
     AxisSum,
     Dimension,
     Expression,
@@ -31,7 +32,6 @@ from formcalc.algebra import (
     identity,
     ones,
     ordered,
-    postorder,
     transpose,
 )
 from formcalc.errors import ParseError, ShapeError, listing, suggestion
@@ -186,8 +186,9 @@ class _Reader:
                 self.build(Hadamard, item.start, items[0].expression, item.expression)
         return _Value(Hadamard(*(item.expression for item in items)), items[0].start)
 
-    def product(self, factors: list[_Factors]) -> _Value:
-        items = [value for factor in factors for value in factor]
+    def product(self, factors: list[_Factors | _Value]) -> _Value:
+        # a sum over axes may come last
+        items = [value for factor in factors for value in (factor if isinstance(factor, tuple) else (factor,))]
         if len(items) == 1:
             return items[0]
         left: Expression | None = None
@@ -261,13 +262,15 @@ class _Reader:
         raise self.place(token).error(f"unreadable ones {str(token)!r}", "write the shape, as in 1_{T×d}")
 
     def sigma(self, items: list) -> _Value:
-        token, value = items
+        token, *sign, value = items
+        if sign and sign[0] != "+":
+            value = self.negative(value)
         expression = value.expression
         names = canonical(token.partition("_")[2].strip("{}")).split(",")
         if len(names) == 1 and names[0] in self.scope.layers:
             return _Value(LayerSum(expression, names[0]), token)
         axes = axes_of(f"[{','.join(names)}]", self.place(token))
-        if expression.degree and not expression.shape:
+        if not expression.shape:
             raise self.place(token).error("a sum over axes of a scalar", "a trace is already summed over all axes")
         for axis in axes:
             if axis not in expression.axes:
@@ -282,20 +285,16 @@ class _Reader:
         """Letters of layers stand outside of the layers only under a sum over these."""
         if not self.scope.layers:
             return
-        inside = {
-            letter
-            for node in postorder(expression)
-            if isinstance(node, LayerSum)
-            for letter in postorder(node[0])
-            if isinstance(letter, Letter)
-        }
-        for node in postorder(expression):
-            if isinstance(node, Letter) and node not in inside and node.name not in self.scope.letters:
+        stack = [(expression, False)]
+        while stack:
+            node, is_summed = stack.pop()
+            if isinstance(node, Letter) and not is_summed and node.name not in self.scope.letters:
                 index = next((index for index, family in self.scope.layers.items() if node.name in family), None)
                 if index is not None and node.name in self.named_at and node.name not in self.scope.arguments:
                     raise self.place(self.named_at[node.name]).error(
                         f"{node.name} is a letter of the layers", f"outside of them write Σ_{index} ... {node.name} ..."
                     )
+            stack += [(child, is_summed or isinstance(node, LayerSum)) for child in reversed(node.children)]
 
     def named(self, token: Token, brackets: Token | None, is_raised: bool) -> _Value:
         name = canonical(token)
@@ -363,7 +362,8 @@ class _Reader:
         name, parameters = function.name, function.parameters
         if len(arguments) != len(parameters):
             takes = f"{name}({', '.join(parameters)})"
-            raise self.place(token).error(f"{name} takes {len(parameters)} arguments, not {len(arguments)}", takes)
+            count = f"{len(parameters)} argument{'s' if len(parameters) != 1 else ''}"
+            raise self.place(token).error(f"{name} takes {count}, not {len(arguments)}", takes)
         # a function knows the functions before it, so that none can call itself
         known = list(self.scope.functions)
         before = {other: self.scope.functions[other] for other in known[: known.index(name)]}

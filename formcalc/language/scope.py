@@ -34,5 +34,5 @@ def axes_of(brackets: str, place: Place) -> Axes:
     sizes = [size(part) for part in brackets[1:-1].split(",")]
     found = tuple(axis for axis in sizes if axis is not None and axis.is_symbolic)
     if len(found) < len(sizes) or len(set(found)) < len(found):
-        raise place.error(f"unreadable axes {brackets!r}", "write different names of dimensions, as in Q[b,h]")
+        raise place.error(f"unreadable axes {str(brackets)!r}", "write different names of dimensions, as in Q[b,h]")
     return found

@@ -39,6 +39,10 @@ _ENTRIES: dict[str, Callable[..., Any]] = {
     "causal": lambda i, j, _: sp.Piecewise((1, j <= i), (0, True)),
     "sinusoidal": _position,
     "distance": lambda i, j, _: j - i,
+    "positions": lambda i, j, _: sp.Piecewise((1, sp.Eq(i, j)), (0, True)),
+    "cosines": lambda i, j, n: sp.cos(i * 10000 ** (-2 * sp.Mod(j, n / 2) / n)),
+    "sines": lambda i, j, n: sp.sin(i * 10000 ** (-2 * sp.Mod(j, n / 2) / n)),
+    "quarterturn": lambda i, j, n: sp.Piecewise((1, sp.Eq(j, i + n / 2)), (-1, sp.Eq(j, i - n / 2)), (0, True)),
 }
 
 
@@ -120,6 +124,8 @@ def to_sympy(expression: Expression, sizes: Mapping[str, int] | None = None) -> 
     def letter(node: Letter) -> Any:
         if node.is_differential:
             raise EvaluationError(f"{node} is a differential: SymPy gets the coefficient before it")
+        if node.axes:
+            raise EvaluationError(f"{node} is a family: SymPy has matrices only")
         rows, columns = (size(dimension) for dimension in node.symbol.shape)
         if node.role == "ones":
             made = sp.OneMatrix(rows, columns)

@@ -64,7 +64,7 @@ def dimensions_of(letter: Letter) -> tuple[Dimension, ...]:
 def _ids(name: str, array: Array) -> Array:
     is_whole = array.dtype.kind in "iu"
     if array.dtype.kind == "f":
-        is_whole = bool(np.isfinite(array).all() and (array % 1 == 0).all())
+        is_whole = bool(np.isfinite(array).all() and (array % 1 == 0).all() and (abs(array) < 2**62).all())
     if not is_whole:
         raise ArrayError(f"{name}: tokens are given by their ids, integers from 0, and a negative one for no token")
     return array.astype(np.int64)

@@ -64,7 +64,7 @@ class Selection:
 
     def _selected(self, table: Array) -> Array:
         if table.ndim == 2:
-            rows = table[self.ids]
+            rows = table[np.maximum(self.ids, 0)]
         else:
             ids = np.broadcast_to(
                 self.ids, np.broadcast_shapes(self.ids.shape[:-1], table.shape[:-2]) + self.ids.shape[-1:]

@@ -13,7 +13,7 @@ import numpy as np
 
 from formcalc.errors import FormcalcError, MissingEngineError
 from formcalc.language import Model
-from formcalc.models.checkpoints import CHECKPOINTS, from_page, to_page
+from formcalc.numeric.checkpoints import CHECKPOINTS, from_page, to_page
 
 
 def gradients(

@@ -21,7 +21,6 @@ ERRORS = [
     ({"X": ("T", "two words")}, "X: 'two words' cannot name a dimension: write a word such as T, d or n_0"),
     ({"X": ("T", "π")}, "X: 'pi' cannot name a dimension: write a word such as T, d or n_0"),
     ({"X": "Td"}, "X: a shape is a pair of dimensions such as ('T', 'd'), not 'Td'"),
-    ({"X": ("T",)}, "X: a letter is a matrix and has two dimensions, not 1"),
     ({"X": None}, "X: a shape is a pair of dimensions such as ('T', 'd'), not None"),
     ({"X": ("T", "d"), "dX": ("T", "d")}, "'dX' cannot name a letter beside X: it is the differential of X"),
     ({"X_0": ("T", "d"), "X₀": ("T", "d")}, "'X₀' is declared twice: it is another spelling of X_0"),

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 import formcalc as fc
 from formcalc.app.main import main
 from formcalc.errors import ArrayError
-from formcalc.models.checkpoints import CHECKPOINTS, from_page, load_checkpoint, to_page
+from formcalc.numeric.checkpoints import CHECKPOINTS, from_page, load_checkpoint, to_page
 
 each_page = pytest.mark.parametrize("page", sorted(CHECKPOINTS))
 

@@ -1,0 +1,164 @@
+"""Compiling a form: a program that computes the loss and every gradient on given arrays."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from formcalc.calculus import Form
+from formcalc.errors import EvaluationError, FormcalcError, MissingEngineError, suggestion
+from formcalc.numeric.arrays import bind
+from formcalc.numeric.constants import CONSTANTS
+from formcalc.numeric.program import emission
+from formcalc.numeric.program.inlining import cheapest
+from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.plan import Plan
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that programs run on: the module it needs, how it spells permutations, and its floating point types."""
+
+    module: str
+    dialect: emission.Dialect
+    primitives: str
+    dtypes: tuple[str, ...]
+
+
+_HERE = "formcalc.numeric.program"
+
+ENGINES: dict[str, Engine] = {
+    "numpy": Engine("numpy", emission.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64")),
+    "jax": Engine("jax", emission.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16")),
+    "torch": Engine("torch", emission.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16")),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a program computed.
+
+    Attributes:
+        loss: the scalar.
+        gradients: by weight, the derivative of the loss, in the shape of the weight's array, an array of the engine.
+    """
+
+    loss: float
+    gradients: Mapping[str, Any]
+
+    @cached_property
+    def coefficients(self) -> dict[str, Any]:
+        """By weight, the coefficient ``C`` of ``trace(C dW)`` in ``-d loss``: minus the transposed gradient."""
+        return {name: -gradient.swapaxes(-1, -2) for name, gradient in self.gradients.items()}
+
+
+class Program:
+    """A form as straight-line code for an engine.
+
+    Attributes:
+        form: what it computes.
+        engine: ``numpy``, ``jax`` or ``torch``.
+        dtype: the type of all floating point arrays.
+        plan: its steps, with shapes, operations and bytes.
+        source: the code.
+    """
+
+    def __init__(self, form: Form, engine: str, dtype: str) -> None:
+        self.form = form
+        self.engine = engine
+        self.dtype = dtype
+        self._lowered: Lowered = cheapest(form)
+        self._chosen = ENGINES[engine]
+        self.source = emission.source(self._lowered, self._chosen.dialect)
+        self.plan = Plan.of(self._lowered, form.model.name)
+        self._primitives = _imported(self._chosen.primitives, engine)
+        self._run = self._primitives.prepared(self._function(), self._constants(), dtype)
+
+    def _function(self) -> Callable[..., Any]:
+        # the text is our own: letters of the page come in as names of arrays only
+        namespace = dict(vars(self._primitives))
+        exec(compile(self.source, f"<program of {self.form.model.name}>", "exec"), namespace)
+        found: Callable[..., Any] = namespace["run"]
+        return found
+
+    def _constants(self) -> dict[str, np.ndarray]:
+        model = self.form.model
+        made = {}
+        for letter in self._lowered.constants:
+            array = CONSTANTS[letter.role](*(model.size_of(d) for d in (*letter.symbol.layout, *letter.symbol.shape)))
+            made[letter.name] = array.argmax(-1) if letter.role == "positions" else np.ascontiguousarray(array)
+        return made
+
+    def __call__(self, arrays: Mapping[str, Any]) -> Result:
+        """The loss and the gradients.
+
+        Args:
+            arrays: an array for every weight and every data letter, by name, of numpy or of the engine.
+
+        Raises:
+            ArrayError: missing, ill-shaped, non-numeric or non-finite arrays.
+            EvaluationError: a loss that is not finite.
+        """
+        model = self.form.model
+        letters = [letter for name, letter in model.letters.items() if not letter.symbol.is_constant]
+        given = {letter.name: _as_numpy(arrays[letter.name]) for letter in letters if letter.name in arrays}
+        bound, _ = bind(letters, given, model.sizes)
+        for name, array in bound.items():
+            if array.shape != model.shapes[name]:
+                have, due = ("×".join(map(str, shape)) for shape in (array.shape, model.shapes[name]))
+                raise EvaluationError(f"{name}: the array is {have}, the program was compiled for {due}")
+        loss, gradients = self._run(bound)
+        if not np.isfinite(float(loss)):
+            raise EvaluationError(f"the loss of {model.name} is {float(loss)} in {self.dtype}")
+        absent = {name: np.zeros(model.shapes[name], "float64") for name in self.form if name not in gradients}
+        return Result(float(loss), {name: gradients[name] if name in gradients else absent[name] for name in self.form})
+
+    def __repr__(self) -> str:
+        return f"<program of {self.form.model.name} on {self.engine} in {self.dtype}>"
+
+
+def _as_numpy(array: Any) -> np.ndarray:
+    return np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
+
+
+def _imported(module: str, engine: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != engine:
+            raise
+        raise MissingEngineError(f"the engine {engine} is not installed: pip install 'formcalc[{engine}]'") from None
+
+
+def compile_form(form: Form, engine: str = "numpy", dtype: str = "float64") -> Program:
+    """Compile a form to a program, at the sizes of its model.
+
+    Args:
+        form: as derived.
+        engine: ``numpy``; ``jax``, one jit-compiled function; ``torch``, an explicit backward pass without autograd.
+        dtype: ``float64`` or ``float32``; of jax and torch also ``bfloat16``.
+
+    Raises:
+        FormcalcError: an unknown engine or type.
+        MissingEngineError: the engine is not installed.
+
+    >>> from formcalc.calculus import derive
+    >>> from formcalc.models import load
+    >>> from formcalc.numeric import sample
+    >>> model = load("encoder", L=2)
+    >>> result = compile_form(derive(model))(sample(model))
+    >>> result.gradients["Q_0"].shape
+    (8, 8)
+    """
+    if engine not in ENGINES:
+        cure = suggestion(engine, ENGINES) or f"engines: {', '.join(ENGINES)}"
+        raise FormcalcError(f"unknown engine {engine!r}; {cure}")
+    if dtype not in ENGINES[engine].dtypes:
+        raise FormcalcError(f"{engine} has no programs in {dtype!r}; its types: {', '.join(ENGINES[engine].dtypes)}")
+    return Program(form, engine, dtype)

@@ -1,0 +1,352 @@
+"""The source of a program: a Python function over the primitives of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from formcalc.algebra import Letter
+from formcalc.language.indices import subscripts
+from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value, View
+
+#: What the source calls an operation; a slope is called by its operator, ``relu_slope``.
+_SPELLED = {"m": "relu", "a": "softmax"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How an engine spells what differs: the permutation of axes, and the module of its functions."""
+
+    module: str
+    permute: str
+
+
+NUMPY = Dialect("np", "transpose")
+JAX = Dialect("jnp", "transpose")
+TORCH = Dialect("torch", "permute")
+
+
+def source(program: Lowered, dialect: Dialect) -> str:
+    """The function ``run(arrays, constants, like) -> loss, gradients``, by the names of letters.
+
+    Results have the type of `like`.
+    """
+    return _Emitter(program, dialect).text()
+
+
+class _Emitter:
+    def __init__(self, program: Lowered, dialect: Dialect) -> None:
+        self.program = program
+        self.dialect = dialect
+        self.lines: list[str] = []
+        self.depth = 1
+
+    def text(self) -> str:
+        program = self.program
+        in_loops = {value for section in program.sections if isinstance(section, Loop) for value in section.inputs}
+        self.lines.append("def run(arrays, constants, like):")
+        for letter, value in program.inputs.items():
+            if value not in in_loops:
+                self.write(self.given(value, f'arrays["{letter.name}"]'), value.source)
+        for letter, value in program.constants.items():
+            self.write(self.given(value, f'constants["{letter.name}"]'), value.source)
+        self.write("gradients = {}")
+        self.by_value = {value: letter for letter, value in program.inputs.items()}
+        for section in program.sections:
+            if isinstance(section, Loop):
+                self.loop(section)
+            else:
+                self.steps(section)
+        done = {letter for section in program.sections if isinstance(section, Loop) for letter in section.coefficients}
+        for letter, view in program.coefficients.items():
+            if letter not in done:
+                self.coefficient(letter, view)
+        assert program.loss is not None
+        self.write(f"return {self.scalar(program.loss)}, gradients")
+        return "\n".join(self.lines) + "\n"
+
+    def write(self, line: str, comment: str = "") -> None:
+        note = f"  # {comment}" if comment else ""
+        self.lines.append("    " * self.depth + line + note)
+
+    def scalar(self, view: View) -> str:
+        return view.value.name
+
+    def given(self, value: Value, text: str) -> str:
+        """The statement that takes an array, without its axes of one row or one column."""
+        whole = [slot for slot in (*value.sizes,) if not (value.kind == "ids" and slot == "col")]
+        kept = value.stored
+        return f"{value.name} = {text}" + ("" if len(kept) == len(whole) else f".reshape({_shape(value.shape)})")
+
+    def loop(self, loop: Loop) -> None:
+        for value in loop.saves:
+            self.write(f"{value.name}_saved = {{}}")
+        for total, _ in loop.sums:
+            self.write(f"{total.name} = 0")
+        for state in loop.states:
+            self.write(f"{state.value.name} = {self.laid(state.start, state.value)}")
+        values = loop.values
+        step = "" if values.step == 1 else f", {values.step}"
+        self.write(f"for {loop.index} in range({values.start}, {values.stop}{step}):")
+        self.depth += 1
+        for value in loop.inputs:
+            self.write(self.given(value, f"arrays[{_indexed(self.by_value[value], loop.index)}]"))
+        for value in loop.loads:
+            if value not in loop.inputs:
+                letter = self.by_value.get(value)
+                key = f"{value.name}_saved[{loop.index}]"
+                self.write(
+                    f"{value.name} = {key}"
+                    if letter is None
+                    else self.given(value, f"arrays[{_indexed(letter, loop.index)}]")
+                )
+        self.steps(loop)
+        for value in loop.saves:
+            self.write(f"{value.name}_saved[{loop.index}] = {value.name}")
+        for total, view in loop.sums:
+            self.write(f"{total.name} = {total.name} + {view.value.name}")
+        for letter, view in loop.coefficients.items():
+            self.coefficient(letter, view, loop.index)
+        for state in loop.states:
+            assert state.outgoing is not None
+            self.write(f"{state.value.name} = {self.laid(state.outgoing, state.value)}")
+        self.depth -= 1
+        for state in loop.states:
+            self.write(f"{state.end.name} = {state.value.name}")
+
+    def laid(self, view: View, value: Value) -> str:
+        """A view, in the slots of a value, and in memory as the value is."""
+        labels = {slot: role for role, slot in view.roles.items()}
+        text = self.aligned((view.value, labels), value.slots)
+        if set(labels.values()) != set(value.slots):
+            return f"{self.dialect.module}.broadcast_to({text}, {_tuple(value.shape)})"
+        return text
+
+    def steps(self, section: Section) -> None:
+        for step in section.steps:
+            self.write(self.step(step), step.out.source)
+
+    def step(self, step: Step) -> str:
+        text = self.contract(step) if isinstance(step, Contract) else self.map(step)
+        names = [step.out.name, *(value.name for value in step.more)] if isinstance(step, Map) else [step.out.name]
+        return f"{', '.join(names)} = {text}"
+
+    # maps
+
+    def map(self, step: Map) -> str:
+        operands = [self.aligned(operand, step.out.slots) for operand in step.operands]
+        match step.operation:
+            case "sum":
+                return _sum(operands, step.numbers)
+            case "product":
+                number = step.numbers[0]
+                factors = ([] if number == 1 else [repr(number)]) + [_enclosed(x) for x in operands]
+                return " * ".join(factors)
+            case "constant":
+                return repr(step.numbers[0])
+            case "dense":
+                value, labels = step.operands[0]
+                return self.permuted(
+                    f"one_hot({value.name}, {value.sizes['col']}, like)",
+                    [labels[s] for s in value.slots],
+                    step.out.slots,
+                )
+            case "ones":
+                return f"ones_of({_tuple(step.out.shape)}, like)"
+            case "identity":
+                return f"identity_of({step.out.shape[0]}, like)"
+            case "broadcast":
+                return f"{self.dialect.module}.broadcast_to({operands[0]}, {_tuple(step.out.shape)})"
+        name = step.operation.removesuffix("'")
+        name = _SPELLED.get(name, name) + ("_slope" if step.operation.endswith("'") else "")
+        return f"{name}({', '.join([*operands, *map(repr, step.numbers)])})"
+
+    def aligned(self, operand: Labelled, slots: tuple[str, ...]) -> str:
+        """An operand with an axis for every slot, in their order; of length one where it does not depend on it."""
+        value, labels = operand
+        text = self.permuted(value.name, [labels[slot] for slot in value.stored], slots)
+        present = set(labels.values())
+        if present >= set(slots) or not present:
+            return text
+        # leading axes are added by broadcasting
+        marks = [":" if slot in present else "None" for slot in slots]
+        while marks and marks[0] == "None":
+            marks.pop(0)
+        return text if "None" not in marks else f"{text}[{', '.join(marks)}]"
+
+    def permuted(self, text: str, labels: Sequence[str], wanted: Sequence[str]) -> str:
+        """A text with its axes in the order in which their labels stand in `wanted`."""
+        order = [labels.index(label) for label in wanted if label in labels]
+        if order == sorted(order):
+            return text
+        return f"{text}.{self.dialect.permute}({', '.join(map(str, order))})"
+
+    # contractions
+
+    def contract(self, step: Contract) -> str:
+        if len(step.operands) == 1:
+            return self.reduced(step)
+        special = next((k for k, (value, _) in enumerate(step.operands) if value.kind != "array"), None)
+        if special is not None:
+            return self.selected(step, step.operands[special], step.operands[1 - special])
+        return self.product(step)
+
+    def scaled(self, text: str, scale: float) -> str:
+        return text if scale == 1 else f"{scale!r} * {text}"
+
+    def reduced(self, step: Contract) -> str:
+        value, labels = step.operands[0]
+        names = [labels[slot] for slot in value.stored]
+        text = value.name
+        if value.kind == "ids" and "col" in labels:
+            if labels["col"] in step.out.slots:
+                text, names = f"one_hot({text}, {value.sizes['col']}, like)", [*names, labels["col"]]
+            else:
+                text = f"counted({text}, like)"
+        if len(set(names)) < len(names):
+            double = next(label for label in names if names.count(label) == 2)
+            first, second = (k for k, label in enumerate(names) if label == double)
+            text = f"{text}.diagonal(0, {first}, {second})"
+            names = [label for label in names if label != double] + [double]
+        summed = tuple(k for k, label in enumerate(names) if label not in step.out.slots)
+        kept = [label for label in names if label in step.out.slots]
+        if summed:
+            text = f"{text}.sum({summed[0] if len(summed) == 1 else summed})"
+        return self.scaled(self.permuted(text, kept, step.out.slots), step.scale)
+
+    def selected(self, step: Contract, special: Labelled, other: Labelled) -> str:
+        """A product with one-hot rows, or with the quarter turn, which are not written out."""
+        (value, labels), (array, theirs) = special, other
+        out = step.out.slots
+        names = [theirs[slot] for slot in array.stored]
+        if value.kind == "turn":
+            contracted = labels["row"] if labels["row"] in names else labels["col"]
+            is_forward = contracted == labels["row"]
+            turn = "turned" if is_forward else "turned_back"
+            text = f"{turn}({self.last(array.name, names, contracted)})"
+            result = [*(x for x in names if x != contracted), labels["col" if is_forward else "row"]]
+            return self.scaled(self.permuted(text, result, out), step.scale)
+        own = [labels[slot] for slot in value.stored]
+        column = labels["col"]
+        lone = tuple(p for p, x in enumerate(names) if x not in out and x not in own and x != column)
+        if lone:
+            summed = Value(f"{array.name}.sum({lone[0] if len(lone) == 1 else lone})", array.slots, array.sizes)
+            summed.slots = tuple(slot for p, slot in enumerate(array.stored) if p not in lone)
+            array, names = summed, [x for p, x in enumerate(names) if p not in lone]
+        if column in names and column not in out and not set(own) & set(names):
+            rest = [x for x in names if x != column]
+            text = f"select({self.permuted(array.name, names, [column, *rest])}, {value.name})"
+            return self.scaled(self.permuted(text, [*own, *rest], out), step.scale)
+        if column in out and set(own) <= set(names) and not set(own) & set(out):
+            rest = [x for x in names if x not in own]
+            text = f"add_rows({self.permuted(array.name, names, [*own, *rest])}, {value.name}, {value.sizes['col']})"
+            return self.scaled(self.permuted(text, [column, *rest], out), step.scale)
+        if set(names) == {*own, column} and not out:
+            return self.scaled(
+                f"picked({self.permuted(array.name, names, [*own, column])}, {value.name}).sum()", step.scale
+            )
+        dense = Value(f"one_hot({value.name}, {value.sizes['col']}, like)", value.slots, value.sizes)
+        return self.product(Contract(step.out, ((dense, labels), other), step.scale))
+
+    def last(self, text: str, names: list[str], label: str) -> str:
+        return self.permuted(text, names, [*(x for x in names if x != label), label])
+
+    def product(self, step: Contract) -> str:
+        """A product of two arrays as one product of matrices, batched over what both and the result have."""
+        (a, a_labels), (b, b_labels) = step.operands
+        out = step.out.slots
+        sizes = {x: v.sizes[s] for v, labels in step.operands for s, x in labels.items()}
+        texts, names = [a.name, b.name], [[a_labels[s] for s in a.stored], [b_labels[s] for s in b.stored]]
+        for k in (0, 1):  # what only one of them has, and the result has not, is summed first
+            lone = tuple(p for p, x in enumerate(names[k]) if x not in out and x not in names[1 - k])
+            if lone:
+                texts[k] = f"{texts[k]}.sum({lone[0] if len(lone) == 1 else lone})"
+                names[k] = [x for p, x in enumerate(names[k]) if p not in lone]
+        both = [x for x in names[0] if x in names[1]]
+        batch = [x for x in out if x in both]
+        summed = [x for x in (names[0] if a.entries >= b.entries else names[1]) if x in both and x not in out]
+        free = [x for x in out if x not in batch]
+        if free and free[0] in names[1]:
+            texts, names = texts[::-1], names[::-1]
+        left, right = ([x for x in free if x in names[k]] for k in (0, 1))
+        small = min((0, 1), key=lambda k: _count(names[k], sizes))
+        if step.scale != 1:
+            texts[small] = f"({step.scale!r} * {texts[small]})"
+        if not summed:
+            aligned = []
+            for k in (0, 1):
+                text = self.permuted(texts[k], names[k], out)
+                marks = [":" if x in names[k] else "None" for x in out]
+                aligned.append(f"{text}[{', '.join(marks)}]" if "None" in marks else text)
+            return " * ".join(aligned)
+        first = self.grouped(texts[0], names[0], batch, [left, summed], sizes)
+        second = self.grouped(texts[1], names[1], batch, [summed, right], sizes)
+        shape = [*batch, *left, *right]
+        text = f"{self.dialect.module}.matmul({first}, {second})"
+        if len(left) != 1 or len(right) != 1:
+            text = f"{text}.reshape({_shape([sizes[x] for x in shape])})"
+        return self.permuted(text, shape, out)
+
+    def grouped(
+        self, text: str, names: list[str], batch: list[str], groups: list[list[str]], sizes: dict[str, int]
+    ) -> str:
+        """An array as a stack of matrices: batches first, each group of labels one axis."""
+        order = [*batch, *groups[0], *groups[1]]
+        text = self.permuted(text, names, order)
+        if all(len(group) == 1 for group in groups):
+            return text
+        shape = [*(sizes[x] for x in batch), *(_count(group, sizes) for group in groups)]
+        return f"{text}.reshape({_shape(shape)})"
+
+    # results
+
+    def coefficient(self, letter: Letter, view: View, index: str = "") -> None:
+        """The gradient of a weight, ``-C^t``, in the layout of its array."""
+        wanted = [*map(str, letter.symbol.layout), "col", "row"]
+        labels = {slot: role for role, slot in view.roles.items()}
+        value = view.value
+        text = self.permuted(value.name, [labels[slot] for slot in value.stored], wanted)
+        present = set(labels.values())
+        rows, columns = letter.symbol.shape
+        if not present >= set(wanted):
+            marks = [":" if slot in present else "None" for slot in wanted]
+            text = f"{text}[{', '.join(marks)}]" if present else text
+        key = _indexed(letter, index) if index else f'"{letter.name}"'
+        self.write(f"gradients[{key}] = -{text}", f"{letter}: {rows}×{columns}")
+
+
+def _count(labels: Sequence[str], sizes: dict[str, int]) -> int:
+    count = 1
+    for label in labels:
+        count *= sizes[label]
+    return count
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return ", ".join(map(str, sizes)) if sizes else "()"
+
+
+def _tuple(sizes: Sequence[int]) -> str:
+    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
+
+
+def _enclosed(text: str) -> str:
+    return text
+
+
+def _sum(terms: Sequence[str], numbers: Sequence[float]) -> str:
+    text = ""
+    for term, number in zip(terms, numbers, strict=True):
+        factor = "" if abs(number) == 1 else f"{abs(number)!r} * "
+        sign = "-" if number < 0 else "+"
+        text += f" {sign} {factor}{term}" if text else f"{'-' if number < 0 else ''}{factor}{term}"
+    return text
+
+
+def _indexed(letter: Letter, index: str) -> str:
+    """The name of a letter of layers as a formatted string: ``f"Q_{i}"``."""
+    base = letter.name.partition("_")[0]
+    parts = [f"{{{part}}}" if part == index else part for part in subscripts(letter.name)]
+    inner = ",".join(parts)
+    return f'f"{base}_{inner}"' if len(parts) == 1 else f'f"{base}_{{{{{inner}}}}}"'

@@ -1,0 +1,203 @@
+"""The primitives of programs in jax. Operations by rows run along the last axis; arrays keep their type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = Any
+
+
+def ones_of(shape: tuple[int, ...], like: Array) -> Array:
+    """The array of ones."""
+    return jnp.ones(shape, like.dtype)
+
+
+def identity_of(size: int, like: Array) -> Array:
+    """The identity matrix."""
+    return jnp.eye(size, dtype=like.dtype)
+
+
+def select(table: Array, ids: Array) -> Array:
+    """The rows of a table, (v, ...), with the ids (...); a row of zeros for a negative id."""
+    rows = table[jnp.maximum(ids, 0)]
+    return jnp.where((ids >= 0).reshape(ids.shape + (1,) * (rows.ndim - ids.ndim)), rows, 0)
+
+
+def add_rows(rows: Array, ids: Array, count: int) -> Array:
+    """The rows, (*ids, ...), added up by their ids: (count, ...)."""
+    flat = rows.reshape(ids.size, *rows.shape[ids.ndim :])
+    # one more row gathers what has no id
+    places = jnp.where(ids < 0, count, ids).reshape(-1)
+    return jnp.zeros((count + 1, *flat.shape[1:]), rows.dtype).at[places].add(flat)[:count]
+
+
+def counted(ids: Array, like: Array) -> Array:
+    """1 where there is an id, 0 where it is negative."""
+    return (ids >= 0).astype(like.dtype)
+
+
+def one_hot(ids: Array, count: int, like: Array) -> Array:
+    """The matrix of one-hot rows, (*ids, count)."""
+    return jax.nn.one_hot(ids, count, dtype=like.dtype)
+
+
+def picked(table: Array, ids: Array) -> Array:
+    """The entry of each row, (*ids, v), that its id points at; 0 for a negative id."""
+    found = jnp.take_along_axis(table, jnp.maximum(ids, 0)[..., None], -1)[..., 0]
+    return found * (ids >= 0)
+
+
+def turned(x: Array) -> Array:
+    """A quarter turn of the pairs of the two halves of each row: (-x_2, x_1)."""
+    first, second = jnp.split(x, 2, -1)
+    return jnp.concatenate((-second, first), -1)
+
+
+def turned_back(x: Array) -> Array:
+    """The inverse of `turned`: (x_2, -x_1)."""
+    first, second = jnp.split(x, 2, -1)
+    return jnp.concatenate((second, -first), -1)
+
+
+def softmax(x: Array, mask: Array | None = None) -> Array:
+    """Softmax of each row, over what a mask allows; a row masked everywhere is 0."""
+    if mask is None:
+        return jax.nn.softmax(x, axis=-1)
+    x, mask = jnp.broadcast_arrays(x, mask)
+    allowed = mask != 0
+    some = allowed.any(-1, keepdims=True)
+    return jnp.where(some, jax.nn.softmax(x, axis=-1, where=allowed | ~some), 0)
+
+
+def softmax_slope(a: Array, r: Array) -> Array:
+    """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``."""
+    ar = a * r
+    return ar - a * ar.sum(-1, keepdims=True)
+
+
+def logsoftmax(x: Array) -> Array:
+    """The logarithm of softmax of each row."""
+    return jax.nn.log_softmax(x, axis=-1)
+
+
+def norm(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """LayerNorm of each row without gain, and the inverse deviation."""
+    centred = x - x.mean(-1, keepdims=True)
+    inverse = jax.lax.rsqrt((centred * centred).mean(-1) + epsilon)
+    return centred * inverse[..., None], inverse
+
+
+def norm_slope(y: Array, inverse: Array, r: Array) -> Array:
+    """The differential of LayerNorm at its value y: ``(R - mean(R) - y ∘ mean(y ∘ R)) / σ``."""
+    return (r - r.mean(-1, keepdims=True) - y * (y * r).mean(-1, keepdims=True)) * inverse
+
+
+def rms(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """RMSNorm of each row without gain, and the inverse root mean square."""
+    inverse = jax.lax.rsqrt((x * x).mean(-1) + epsilon)
+    return x * inverse[..., None], inverse
+
+
+def rms_slope(y: Array, inverse: Array, r: Array) -> Array:
+    """The differential of RMSNorm at its value y: ``(R - y ∘ mean(y ∘ R)) / ρ``."""
+    return (r - y * (y * r).mean(-1, keepdims=True)) * inverse
+
+
+def relu(x: Array) -> Array:
+    """max(0, x)."""
+    return jnp.maximum(x, 0)
+
+
+def step(x: Array) -> Array:
+    """1 where positive, else 0."""
+    return (x > 0).astype(x.dtype)
+
+
+relu_slope = step
+step_slope = jnp.zeros_like
+exp = exp_slope = jnp.exp
+log, sqrt, tanh, sigmoid, silu, erf = jnp.log, jnp.sqrt, jnp.tanh, jax.nn.sigmoid, jax.nn.silu, jax.lax.erf
+reciprocal = log_slope = jnp.reciprocal
+
+
+def sqrt_slope(x: Array) -> Array:
+    """1/(2 √x)."""
+    return 0.5 * jax.lax.rsqrt(x)
+
+
+def reciprocal_slope(x: Array) -> Array:
+    """-1/x²."""
+    return -1 / (x * x)
+
+
+def tanh_slope(x: Array) -> Array:
+    """tanh'(x), without cancellation far out."""
+    e = jnp.exp(-2 * jnp.abs(x))
+    return 4 * e / (1 + e) ** 2
+
+
+def sigmoid_slope(x: Array) -> Array:
+    """sigmoid(x) sigmoid(-x)."""
+    return sigmoid(x) * sigmoid(-x)
+
+
+def silu_slope(x: Array) -> Array:
+    """sigmoid(x) (1 + x sigmoid(-x))."""
+    return sigmoid(x) * (1 + x * sigmoid(-x))
+
+
+def erf_slope(x: Array) -> Array:
+    """2 π^{-1/2} exp(-x²)."""
+    return 2 / math.sqrt(math.pi) * jnp.exp(-x * x)
+
+
+def gelu(x: Array) -> Array:
+    """x Φ(x), Φ the standard normal distribution function."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+def gelu_slope(x: Array) -> Array:
+    """Φ(x) + x φ(x), φ the standard normal density."""
+    density = jnp.exp(-x * x / 2) * (1 / math.sqrt(2 * math.pi))
+    return 0.5 * jax.lax.erfc(-x * math.sqrt(0.5)) + x * density
+
+
+def gelu_tanh(x: Array) -> Array:
+    """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
+    return jax.nn.gelu(x, approximate=True)
+
+
+def gelu_tanh_slope(x: Array) -> Array:
+    """The derivative of gelu_tanh."""
+    square = x * x
+    t = jnp.tanh(x * (_SCALE + _SCALE * _CUBIC * square))
+    inner = x * (_SCALE + 3 * _SCALE * _CUBIC * square)
+    return 0.5 * (1 + t + inner * (1 - t * t))
+
+
+_SCALE = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
+
+
+def prepared(run: Callable[..., Any], constants: dict[str, np.ndarray], dtype: str) -> Callable[[dict[str, Any]], Any]:
+    """The program as one jit-compiled function of arrays, which are brought to its type; constants are so once."""
+    with jax.enable_x64(dtype == "float64"):
+        like = jnp.empty(0, dtype)
+        known = {name: _typed(array, dtype) for name, array in constants.items()}
+    compiled = jax.jit(lambda arrays: run(arrays, known, like))
+
+    def call(arrays: dict[str, Any]) -> Any:
+        with jax.enable_x64(dtype == "float64"):
+            return compiled({name: _typed(array, dtype) for name, array in arrays.items()})
+
+    return call
+
+
+def _typed(array: Any, dtype: str) -> Array:
+    return jnp.asarray(array, None if array.dtype.kind in "iu" else dtype)

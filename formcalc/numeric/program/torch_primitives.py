@@ -1,0 +1,195 @@
+"""The primitives of programs in torch. Operations by rows run along the last axis; arrays keep their type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+Array = Any
+
+
+def ones_of(shape: tuple[int, ...], like: Array) -> Array:
+    """The array of ones."""
+    return like.new_ones(shape)
+
+
+def identity_of(size: int, like: Array) -> Array:
+    """The identity matrix."""
+    return torch.eye(size, dtype=like.dtype, device=like.device)
+
+
+def select(table: Array, ids: Array) -> Array:
+    """The rows of a table, (v, ...), with the ids (...); a row of zeros for a negative id."""
+    rows = table[ids.clamp(min=0)]
+    return rows * (ids >= 0).reshape(ids.shape + (1,) * (rows.ndim - ids.ndim))
+
+
+def add_rows(rows: Array, ids: Array, count: int) -> Array:
+    """The rows, (*ids, ...), added up by their ids: (count, ...)."""
+    flat = rows.reshape(ids.numel(), *rows.shape[ids.ndim :])
+    # one more row gathers what has no id
+    places = torch.where(ids < 0, count, ids).reshape(-1)
+    return flat.new_zeros((count + 1, *flat.shape[1:])).index_add_(0, places, flat)[:count]
+
+
+def counted(ids: Array, like: Array) -> Array:
+    """1 where there is an id, 0 where it is negative."""
+    return (ids >= 0).to(like.dtype)
+
+
+def one_hot(ids: Array, count: int, like: Array) -> Array:
+    """The matrix of one-hot rows, (*ids, count)."""
+    return (ids[..., None] == torch.arange(count, device=ids.device)).to(like.dtype)
+
+
+def picked(table: Array, ids: Array) -> Array:
+    """The entry of each row, (*ids, v), that its id points at; 0 for a negative id."""
+    return table.gather(-1, ids.clamp(min=0)[..., None])[..., 0] * (ids >= 0)
+
+
+def turned(x: Array) -> Array:
+    """A quarter turn of the pairs of the two halves of each row: (-x_2, x_1)."""
+    first, second = x.chunk(2, -1)
+    return torch.cat((-second, first), -1)
+
+
+def turned_back(x: Array) -> Array:
+    """The inverse of `turned`: (x_2, -x_1)."""
+    first, second = x.chunk(2, -1)
+    return torch.cat((second, -first), -1)
+
+
+def softmax(x: Array, mask: Array | None = None) -> Array:
+    """Softmax of each row, over what a mask allows; a row masked everywhere is 0."""
+    if mask is None:
+        return torch.softmax(x, -1)
+    allowed = mask != 0
+    some = allowed.any(-1, keepdim=True)
+    hidden = torch.where(allowed | ~some, 0.0, -torch.inf).to(x.dtype)
+    return torch.softmax(x + hidden, -1) * some
+
+
+def softmax_slope(a: Array, r: Array) -> Array:
+    """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``."""
+    return torch._softmax_backward_data(r.expand_as(a), a, -1, a.dtype)
+
+
+def logsoftmax(x: Array) -> Array:
+    """The logarithm of softmax of each row."""
+    return torch.log_softmax(x, -1)
+
+
+def norm(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """LayerNorm of each row without gain, and the inverse deviation."""
+    y, _, inverse = torch.native_layer_norm(x, x.shape[-1:], None, None, epsilon)
+    return y, inverse[..., 0]
+
+
+def norm_slope(y: Array, inverse: Array, r: Array) -> Array:
+    """The differential of LayerNorm at its value y: ``(R - mean(R) - y ∘ mean(y ∘ R)) / σ``."""
+    # at y itself, of mean 0, the backward pass of the library is that of unit deviation
+    mean = torch.zeros_like(inverse)
+    wide = torch.ones_like(inverse)
+    found, _, _ = torch.ops.aten.native_layer_norm_backward(
+        r.contiguous(), y, y.shape[-1:], mean, wide, None, None, [True, False, False]
+    )
+    return found * inverse
+
+
+def rms(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """RMSNorm of each row without gain, and the inverse root mean square."""
+    inverse = torch.rsqrt((x * x).mean(-1) + epsilon)
+    return x * inverse[..., None], inverse
+
+
+def rms_slope(y: Array, inverse: Array, r: Array) -> Array:
+    """The differential of RMSNorm at its value y: ``(R - y ∘ mean(y ∘ R)) / ρ``."""
+    return (r - y * (y * r).mean(-1, keepdim=True)) * inverse
+
+
+relu, exp, log, sqrt, tanh = torch.relu, torch.exp, torch.log, torch.sqrt, torch.tanh
+sigmoid, silu, erf, reciprocal = torch.sigmoid, torch.nn.functional.silu, torch.erf, torch.reciprocal
+exp_slope, log_slope, step_slope = torch.exp, torch.reciprocal, torch.zeros_like
+
+
+def step(x: Array) -> Array:
+    """1 where positive, else 0."""
+    return (x > 0).to(x.dtype)
+
+
+relu_slope = step
+
+
+def sqrt_slope(x: Array) -> Array:
+    """1/(2 √x)."""
+    return 0.5 * torch.rsqrt(x)
+
+
+def reciprocal_slope(x: Array) -> Array:
+    """-1/x²."""
+    return -1 / (x * x)
+
+
+def tanh_slope(x: Array) -> Array:
+    """tanh'(x), without cancellation far out."""
+    e = torch.exp(-2 * torch.abs(x))
+    return 4 * e / (1 + e) ** 2
+
+
+def sigmoid_slope(x: Array) -> Array:
+    """sigmoid(x) sigmoid(-x)."""
+    return sigmoid(x) * sigmoid(-x)
+
+
+def silu_slope(x: Array) -> Array:
+    """sigmoid(x) (1 + x sigmoid(-x))."""
+    return torch.ops.aten.silu_backward(torch.ones_like(x), x)
+
+
+def erf_slope(x: Array) -> Array:
+    """2 π^{-1/2} exp(-x²)."""
+    return 2 / math.sqrt(math.pi) * torch.exp(-x * x)
+
+
+def gelu(x: Array) -> Array:
+    """x Φ(x), Φ the standard normal distribution function."""
+    return torch.nn.functional.gelu(x)
+
+
+def gelu_slope(x: Array) -> Array:
+    """Φ(x) + x φ(x), φ the standard normal density."""
+    return torch.ops.aten.gelu_backward(torch.ones_like(x), x)
+
+
+def gelu_tanh(x: Array) -> Array:
+    """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
+    return torch.nn.functional.gelu(x, approximate="tanh")
+
+
+def gelu_tanh_slope(x: Array) -> Array:
+    """The derivative of gelu_tanh."""
+    return torch.ops.aten.gelu_backward(torch.ones_like(x), x, approximate="tanh")
+
+
+def prepared(run: Callable[..., Any], constants: dict[str, np.ndarray], dtype: str) -> Callable[[dict[str, Any]], Any]:
+    """The program as a function of arrays, which are brought to its type; constants are so once."""
+    kind = getattr(torch, dtype)
+    like = torch.empty(0, dtype=kind)
+    known = {name: _typed(array, kind) for name, array in constants.items()}
+
+    def call(arrays: dict[str, Any]) -> Any:
+        with torch.no_grad():
+            return run({name: _typed(array, kind) for name, array in arrays.items()}, known, like)
+
+    return call
+
+
+def _typed(array: Any, kind: Any) -> Array:
+    tensor = (
+        torch.tensor(array) if isinstance(array, np.ndarray) and not array.flags.writeable else torch.as_tensor(array)
+    )
+    return tensor if not tensor.is_floating_point() else tensor.to(kind)

@@ -1,0 +1,155 @@
+"""The values and steps of a program: single assignment, arrays with named slots, loops over layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from formcalc.algebra import Expression, Letter
+from formcalc.language.statements import Family
+
+#: What stands behind a value; see `Value`.
+Kind: TypeAlias = Literal["array", "ids", "turn"]
+
+
+@dataclass(eq=False)
+class Value:
+    """One array of a program: a name, and the slots it has, in the order of its memory.
+
+    A slot is an axis of the array with a name of its own: ``B``, ``h``, ``row``, ``col``, or a label of a product. What
+    is constant along an axis lacks its slot, and broadcasts.
+
+    Attributes:
+        kind: ``array``; ``ids`` of one-hot rows, whose slot ``col`` is not stored; ``turn``, the constant quarter turn.
+        source: what it is the value of, for people.
+    """
+
+    name: str
+    slots: tuple[str, ...]
+    sizes: Mapping[str, int]
+    kind: Kind = "array"
+    source: str = ""
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The slots that the array has."""
+        return tuple(slot for slot in self.slots if not (self.kind == "ids" and slot == "col"))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.sizes[slot] for slot in self.stored)
+
+    @property
+    def entries(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A value as an expression reads it: which slot is which of its axes, its rows and its columns."""
+
+    value: Value
+    roles: Mapping[str, str]
+
+    @property
+    def transposed(self) -> View:
+        """The same value with rows and columns exchanged, at no cost."""
+        turned = {"row": "col", "col": "row"}
+        return View(self.value, {turned.get(role, role): slot for role, slot in self.roles.items()})
+
+
+#: An operand of a step: a value, and the label that each of its slots has in the step.
+Labelled: TypeAlias = tuple[Value, dict[str, str]]
+
+
+@dataclass(eq=False)
+class Contract:
+    """The product of one or two values, summed over the labels that the result lacks, times a number."""
+
+    out: Value
+    operands: tuple[Labelled, ...]
+    scale: float = 1.0
+
+    def sizes(self) -> dict[str, int]:
+        """The size of every label."""
+        return {label: value.sizes[slot] for value, labels in self.operands for slot, label in labels.items()}
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions; a selection of rows has none, adding rows up one addition for each entry."""
+        sizes = self.sizes()
+        if len(self.operands) == 1:
+            return math.prod(sizes.values())
+        if any(value.kind != "array" for value, _ in self.operands):
+            return max(value.entries for value, _ in self.operands)
+        return 2 * math.prod(sizes.values())
+
+
+@dataclass(eq=False)
+class Map:
+    """A function of whole arrays, entry by entry or row by row; its operands are aligned to the slots of the result.
+
+    Attributes:
+        operation: what is computed: ``sum``, ``product``, the name of an operator, or ``operator'`` for its slope.
+        numbers: the factors of the terms of a sum, or the one factor of a product; ε of a norm.
+        along: the label along which a row operation runs.
+        more: further results, such as the inverse deviations of a norm.
+    """
+
+    out: Value
+    operands: tuple[Labelled, ...]
+    operation: str
+    numbers: tuple[float, ...] = ()
+    along: str = ""
+    more: tuple[Value, ...] = ()
+
+    @property
+    def flops(self) -> int:
+        return self.out.entries * max(1, len(self.operands))
+
+
+Step: TypeAlias = Contract | Map
+
+
+@dataclass(eq=False)
+class Section:
+    """Steps in order."""
+
+    steps: list[Step] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class State:
+    """A value that one layer hands to the next: what comes in, its start, what goes out, and what comes out last."""
+
+    value: Value
+    start: View
+    end: Value
+    outgoing: View | None = None
+
+
+@dataclass(eq=False)
+class Loop(Section):
+    """Steps of layers, repeated over an index.
+
+    Attributes:
+        index: its name; `values` are the numbers it takes, in order.
+        prelude: the steps before it, which are the same for every layer.
+        inputs: values given for every layer; `loads` are those that another loop of the family `saves`.
+        sums: results that add up over the layers.
+        coefficients: of the weights of one layer.
+    """
+
+    index: str = ""
+    values: range = range(0)
+    family: Family | None = None
+    prelude: Section = field(default_factory=Section)
+    states: list[State] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
+    saves: list[Value] = field(default_factory=list)
+    loads: list[Value] = field(default_factory=list)
+    sums: list[tuple[Value, View]] = field(default_factory=list)
+    coefficients: dict[Letter, View] = field(default_factory=dict)
+    varying: dict[Expression, bool] = field(default_factory=dict)
