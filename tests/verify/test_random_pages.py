@@ -1,0 +1,96 @@
+"""The claim of the whole project, for whole pages: layers, families, masks, tokens, functions, every operator."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from page_strategies import PAGE_SIZES, pages
+
+import formcalc as fc
+from formcalc.algebra import Number, Product, Sum
+from formcalc.errors import EvaluationError
+
+#: Parts that run side by side, each with its own examples at its own sizes; 300 in all.
+PARTS = range(6)
+EXAMPLES = 50
+
+
+def examples(part, count, **choices):
+    """Random pages, the same at every run, of one part."""
+
+    def decorate(test):
+        limits = settings(
+            max_examples=count,
+            derandomize=True,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        return seed(part)(limits(given(text=pages(PAGE_SIZES[part % len(PAGE_SIZES)], **choices))(test)))
+
+    return decorate
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_derived_coefficients_of_pages_agree_with_jax(part):
+    agreed = 0
+
+    @examples(part, EXAMPLES)
+    def agree(text):
+        nonlocal agreed
+        try:
+            report = fc.verify(fc.derive(fc.load(text)), oracle="jax")
+        except EvaluationError:
+            assume(False)  # an overflow, or an argument of relu that is 0 whatever the data
+        assert report.ok, report
+        agreed += 1
+
+    agree()
+    assert agreed >= EXAMPLES
+
+
+@pytest.mark.parametrize("part", PARTS[:2])
+def test_a_derived_page_reads_back_as_its_form_and_is_the_same_text_at_every_depth(part):
+    @examples(part, 50)
+    def same(text):
+        model = fc.load(text)
+        form, deeper = fc.derive(model), fc.derive(fc.load(text, L=model.sizes["L"] + 2))
+        assert str(deeper) == str(form)
+        again = fc.derive(fc.load(form.page, **model.sizes))
+        assert list(again) == list(form)
+        for name in form:
+            assert again[name] is form[name], name
+
+    same()
+
+
+@pytest.mark.parametrize("part", PARTS[:2])
+def test_the_hessians_of_smooth_pages_along_a_direction_agree_with_jax(part):
+    @examples(part, 20, smooth=True, depth=1)
+    def agree(text):
+        report = fc.verify(fc.derive(fc.derive(fc.load(text))), oracle="jax")
+        assert report.ok, report
+
+    agree()
+
+
+@pytest.mark.parametrize("part", PARTS[:1])
+def test_the_words_of_a_coefficient_add_up_to_it(part):
+    summed = 0
+
+    @examples(part, 30, depth=1)
+    def add_up(text):
+        nonlocal summed
+        form = fc.derive(fc.load(text))
+        arrays = fc.sample(form.model)
+        for name in form:
+            words = form.words(name)
+            if 0 < words.count <= 50:
+                # zero over all axes of the weight, for words that lack some
+                zero = Product(Number(0), form.model.letters[name].transposed)
+                values = [fc.evaluate(Sum(word, zero), arrays, **form.model.sizes) for word in words]
+                whole = fc.evaluate(Sum(form[name], zero), arrays, **form.model.sizes)
+                assert np.allclose(sum(values), whole, rtol=1e-9, atol=1e-12 * max(abs(v).max() for v in values))
+                summed += 1
+
+    add_up()
+    assert summed >= 30
