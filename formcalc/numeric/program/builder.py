@@ -1,0 +1,160 @@
+"""Building the steps of a program: what is computed is computed once, wherever it is met again."""
+
+from __future__ import annotations
+
+import keyword
+import math
+from collections.abc import Sequence
+
+from formcalc.algebra import Dimension, Expression, Number, Power, Product
+from formcalc.calculus import Form
+from formcalc.language.statements import Family
+from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, View
+
+
+class Builder:
+    """The sections of a program under construction, and what is known in each.
+
+    Attributes:
+        section: where steps go.
+        loop: the layers that are being written, if any.
+        numbered: values by what they compute, at the top and in the layers of each family.
+        home: the section in which a value is computed.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self.model = form.model
+        self.section = Section()
+        self.loop: Loop | None = None
+        self.numbered: dict[Family | None, dict[tuple, Value]] = {None: {}}
+        self.home: dict[Value, Section] = {}
+        self.taken: set[str] = set()
+        self.counts: dict[str, int] = {}
+        #: Axes that weights have, such as heads, stand beside the columns; others, such as batches, come first.
+        self.head_axes = {str(axis) for letter in self.model.source.weights() for axis in letter.axes}
+
+    def view(self, node: Expression) -> View:
+        """The view of a matrix or of a scalar; computed where it has not been."""
+        raise NotImplementedError
+
+    def fresh(self, name: str) -> str:
+        """An identifier for a letter of the page, or for what has no name."""
+        stem = "".join(c if c.isalnum() else "_" for c in name.replace("+", "_plus_")).strip("_") or "t"
+        stem = f"v_{stem}" if stem[0].isdigit() or stem in _RESERVED else stem
+        found, count = stem, 0
+        while found in self.taken or (stem == "t" and not count):
+            count = self.counts[stem] = self.counts.get(stem, 0) + 1
+            found = f"{stem}{count}"
+        self.taken.add(found)
+        return found
+
+    def emit(self, step: Step) -> None:
+        self.section.steps.append(step)
+        self.home[step.out] = self.section
+
+    def reached(self, view: View) -> View:
+        """The view, which another loop saves if it comes from there."""
+        value, loop = view.value, self.loop
+        home = self.home.get(value)
+        if loop is not None and isinstance(home, Loop) and home is not loop and value not in loop.loads:
+            loop.loads.append(value)
+            if value not in home.inputs and value not in home.saves:
+                home.saves.append(value)
+        return view
+
+    def number(self, node: Expression) -> float:
+        if isinstance(node, Number):
+            return float(node.value)
+        assert isinstance(node, Power)
+        base = math.pi if node.base.value == "pi" else self.size(node.base)
+        return float(base ** float(node.exponent))
+
+    def size(self, dimension: Dimension) -> int:
+        return self.model.size_of(dimension)
+
+    def scaled(self, node: Expression) -> tuple[float, list[Expression], Expression]:
+        """A term as a number, scalars that are computed, and the rest."""
+        if isinstance(node, (Number, Power)):
+            return self.number(node), [], Number(1)
+        if not isinstance(node, Product):
+            return 1.0, [], node
+        number, scalars, matrices = 1.0, [], []
+        for factor in flat(node):
+            if isinstance(factor, (Number, Power)):
+                number *= self.number(factor)
+            elif factor.shape:
+                matrices.append(factor)
+            else:
+                scalars.append(factor)
+        return number, scalars, Product(*matrices) if matrices else Number(1)
+
+    def map(
+        self,
+        operation: str,
+        views: Sequence[View],
+        sizes: dict[str, int] | None = None,
+        numbers: tuple[float, ...] = (),
+        along: str = "",
+        extra: tuple[str, ...] = (),
+    ) -> View:
+        """A map over views, which is not computed twice, in this or in the other orientation."""
+        known = self.products()
+        sizes = dict(sizes or {})
+        for view in views:
+            sizes |= {role: view.value.sizes[slot] for role, slot in view.roles.items()}
+        key = map_key(operation, views, numbers, along)
+        if key in known:
+            return self.reached(View(known[key], {role: role for role in known[key].slots}))
+        turned = map_key(
+            operation, [view.transposed for view in views], numbers, {"row": "col", "col": "row"}.get(along, along)
+        )
+        if turned in known:
+            return self.reached(View(known[turned], {role: role for role in known[turned].slots})).transposed
+        slots = self.map_slots(views, sizes, along)
+        value = Value(self.fresh("t"), slots, sizes)
+        more = {name: Value(self.fresh("t"), tuple(s for s in slots if s != along), sizes) for name in extra}
+        operands = tuple((view.value, {slot: role for role, slot in view.roles.items()}) for view in views)
+        self.emit(Map(value, operands, operation, numbers, along, tuple(more.values())))
+        known[key] = value
+        for name, made in more.items():
+            known[map_key(f"{operation}.{name}", views, numbers, along)] = made
+            self.home[made] = self.section
+        return View(value, {slot: slot for slot in slots})
+
+    def more(self, operation: str, name: str, views: Sequence[View], numbers: tuple[float, ...], along: str) -> View:
+        """Another result of a map that has been computed."""
+        made = self.products()[map_key(f"{operation}.{name}", views, numbers, along)]
+        return self.reached(View(made, {slot: slot for slot in made.slots}))
+
+    def map_slots(self, views: Sequence[View], sizes: dict[str, int], along: str) -> tuple[str, ...]:
+        """The slots of the result in the order of its largest operand; a row that is worked on is last."""
+        ranked = sorted(views, key=lambda view: -view.value.entries)
+        order: list[str] = []
+        for view in ranked:
+            by_slot = {slot: role for role, slot in view.roles.items()}
+            order += [by_slot[slot] for slot in view.value.slots if by_slot[slot] not in order]
+        order += [role for role in sizes if role not in order]
+        if along in order:
+            order = [role for role in order if role != along] + [along]
+        return tuple(order)
+
+    def products(self) -> dict[tuple, Value]:
+        """The values that are known where the steps go."""
+        return self.numbered[self.loop.family if isinstance(self.section, Loop) and self.loop is not None else None]
+
+
+def map_key(operation: str, views: Sequence[View], numbers: tuple[float, ...], along: str) -> tuple:
+    """What a map computes, whatever the order of terms and factors."""
+    operands = [(view.value.name, tuple(sorted(view.roles.items()))) for view in views]
+    if operation == "sum":
+        return (operation, tuple(sorted(zip(operands, numbers, strict=True))), (), along)
+    return (operation, tuple(sorted(operands) if operation == "product" else operands), numbers, along)
+
+
+def flat(node: Expression) -> list[Expression]:
+    """The factors of nested products."""
+    return [part for factor in node for part in flat(factor)] if isinstance(node, Product) else [node]
+
+
+#: Names that the source of a program uses itself.
+_RESERVED = frozenset(keyword.kwlist) | {"np", "jnp", "jax", "torch", "arrays", "loss", "coefficients", "math"}
