@@ -250,8 +250,9 @@ class _PullBack:
                 self.carried.setdefault((block.family, letter), []).append(unknown)
             elif letter not in local:
                 gathered.append(self.gathered(letter, total(parts), block))
-        goes_down = not block.is_descending
-        top.made.append(Layers(block.index, block.last, block.first, goes_down, tuple(handed), tuple(within.made)))
+        if within.made:
+            goes_down = not block.is_descending
+            top.made.append(Layers(block.index, block.last, block.first, goes_down, tuple(handed), tuple(within.made)))
         top.made += gathered
 
     def cotangent(self, letter: Letter, block: Layers, found: Contributions) -> Letter:

@@ -195,9 +195,11 @@ class Words:
                 scalars, matrix = _split(words[0])
                 return (*scalars, *factors(node.with_direction(matrix)))
             case Hadamard() if words:
-                split = dict(zip(self._below(node), map(_split, words), strict=True))
-                operands = (split[operand][1] if operand in split else operand for operand in node)
-                return (*(factor for scalars, _ in split.values() for factor in scalars), Hadamard(*operands))
+                # one word for each operand that expands, also where two are the same
+                split = [_split(word) for word in words]
+                chosen = iter([matrix for _, matrix in split])
+                operands = [next(chosen) if self._carries[operand] else operand for operand in node]
+                return (*(factor for scalars, _ in split for factor in scalars), Hadamard(*operands))
             case Product() | Sum() | OneForm():
                 return tuple(factor for word in words for factor in word)
         return (node,)

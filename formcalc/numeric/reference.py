@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from formcalc.algebra import Expression, Letter, postorder
+from formcalc.algebra import Expression, Letter, is_ones, postorder
 from formcalc.calculus import Form, derive
 from formcalc.errors import ArrayError, EvaluationError
 from formcalc.language.model import Model, below
@@ -27,7 +27,7 @@ def letters_of(expressions: Iterable[Expression], given: Iterable[str] = ()) -> 
     found: dict[str, Letter] = {}
     for expression in expressions:
         for node in postorder(expression, inside):
-            if isinstance(node, Letter) and (node.definition is None or node.name in stop):
+            if isinstance(node, Letter) and not is_ones(node) and (node.definition is None or node.name in stop):
                 other = found.setdefault(node.name, node.plain)
                 if other is not node.plain:
                     raise EvaluationError(f"two different letters are named {node.name}: rename one of them")
