@@ -102,7 +102,7 @@ class _SumNames:
     def named(self, expression: Expression, index: str, found: list[Statement]) -> Expression:
         """The expression with letters for its inner sums, whose definitions are appended to `found`."""
         outer = {factors(term)[-1] for term in terms(expression)}
-        for node in postorder(expression):
+        for node in postorder(expression, lambda node: () if isinstance(node, LayerSum) else node.children):
             if isinstance(node, AxisSum) and node not in outer and node not in self.made:
                 place = f"_{{{len(self.made)},{index}}}" if index else f"_{len(self.made)}"
                 inner = self.replaced(node)
@@ -112,7 +112,8 @@ class _SumNames:
         return self.replaced(expression)
 
     def replaced(self, expression: Expression) -> Expression:
-        return fold(expression, lambda node, parts: node.rebuild(parts), dict(self.made)) if self.made else expression
+        known: dict[Expression, Expression] = dict(self.made)
+        return fold(expression, lambda node, parts: node.rebuild(parts), known) if known else expression
 
 
 def _parts(statements: Iterable[Statement]) -> Iterable[Statement]:
