@@ -19,7 +19,7 @@ class Builder:
         section: where steps go.
         loop: the layers that are being written, if any.
         numbered: values by what they compute, at the top and in the layers of each family.
-        home: the section in which a value is computed.
+        home: the section in which a value is computed, and `makers` the step.
     """
 
     def __init__(self, form: Form) -> None:
@@ -28,6 +28,8 @@ class Builder:
         self.loop: Loop | None = None
         self.numbered: dict[Family | None, dict[tuple, Value]] = {None: {}}
         self.home: dict[Value, Section] = {}
+        self.makers: dict[Value, Step] = {}
+        self.has_fused_softmax = False
         self.taken: set[str] = set()
         self.counts: dict[str, int] = {}
         #: Axes that weights have, such as heads, stand beside the columns; others, such as batches, come first.
@@ -51,6 +53,7 @@ class Builder:
     def emit(self, step: Step) -> None:
         self.section.steps.append(step)
         self.home[step.out] = self.section
+        self.makers[step.out] = step
 
     def reached(self, view: View) -> View:
         """The view, which another loop saves if it comes from there."""
@@ -111,6 +114,8 @@ class Builder:
         if turned in known:
             return self.reached(View(known[turned], {role: role for role in known[turned].slots})).transposed
         slots = self.map_slots(views, sizes, along)
+        if operation == "rowdot":
+            slots = slots[:-1]
         value = Value(self.fresh("t"), slots, sizes)
         more = {name: Value(self.fresh("t"), tuple(s for s in slots if s != along), sizes) for name in extra}
         operands = tuple((view.value, {slot: role for role, slot in view.roles.items()}) for view in views)

@@ -29,6 +29,7 @@ class Engine:
     dialect: emission.Dialect
     primitives: str
     dtypes: tuple[str, ...]
+    has_fused_softmax: bool = False
 
 
 _HERE = "formcalc.numeric.program"
@@ -36,7 +37,7 @@ _HERE = "formcalc.numeric.program"
 ENGINES: dict[str, Engine] = {
     "numpy": Engine("numpy", emission.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64")),
     "jax": Engine("jax", emission.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16")),
-    "torch": Engine("torch", emission.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16")),
+    "torch": Engine("torch", emission.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16"), True),
 }
 
 
@@ -73,8 +74,8 @@ class Program:
         self.form = form
         self.engine = engine
         self.dtype = dtype
-        self._lowered: Lowered = cheapest(form)
         self._chosen = ENGINES[engine]
+        self._lowered: Lowered = cheapest(form, self._chosen.has_fused_softmax)
         self.source = emission.source(self._lowered, self._chosen.dialect)
         self.plan = Plan.of(self._lowered, form.model.name)
         self._primitives = _imported(self._chosen.primitives, engine)

@@ -12,7 +12,7 @@ from formcalc.numeric.program.values import Contract, Labelled, Value, View
 
 
 @dataclass
-class _Word:
+class Word:
     """Factors to multiply, with the labels of their slots; and what comes out."""
 
     factors: list[Labelled]
@@ -32,7 +32,7 @@ class Contractions(Builder):
         factors = [(value, {s: merged.get(x, x) for s, x in labels.items()}) for value, labels in word.factors]
         sizes = {merged.get(label, label): size for label, size in word.sizes.items()}
         scale = word.scale * number * self.repeats(factors, {*sizes, *map(str, node[0].axes)}, sizes)
-        return self.with_scalars(self.contracted(_Word(factors, {}, sizes, scale, word.ends)), scalars)
+        return self.with_scalars(self.contracted(Word(factors, {}, sizes, scale, word.ends)), scalars)
 
     def contraction(self, node: Expression) -> View:
         number, scalars, rest = self.scaled(node)
@@ -51,7 +51,7 @@ class Contractions(Builder):
             return view
         return self.map("product", [view, *map(self.view, scalars)], None, (1.0,))
 
-    def word(self, node: Expression, axes: tuple[str, ...]) -> _Word:
+    def word(self, node: Expression, axes: tuple[str, ...]) -> Word:
         """The factors of a product, with labels for the places between them; sums over axes are open."""
         if isinstance(node, AxisSum):
             number, scalars, rest = self.scaled(node.direction)
@@ -79,9 +79,9 @@ class Contractions(Builder):
         present = {label for _, labels in factors for label in labels.values()}
         wanted = {**{axis: axis for axis in axes}, "row": names[0], "col": names[-1]}
         output = {role: label for role, label in wanted.items() if label in present}
-        return _Word(factors, output, sizes, 1.0, (names[0], names[-1]))
+        return Word(factors, output, sizes, 1.0, (names[0], names[-1]))
 
-    def contracted(self, word: _Word) -> View:
+    def contracted(self, word: Word) -> View:
         """The view of a word, its factors multiplied in the cheapest order."""
         if not word.factors:
             return self.map("constant", [], {}, (word.scale,))
@@ -100,7 +100,7 @@ class Contractions(Builder):
     def dense_view(self, view: View) -> View:
         return view if view.value.kind == "array" else self.map("dense", [view])
 
-    def part(self, order: Order, word: _Word, keep: frozenset[str], scale: float) -> Labelled:
+    def part(self, order: Order, word: Word, keep: frozenset[str], scale: float) -> Labelled:
         """A part of a word multiplied in an order, which is not computed twice; `keep` are the labels of the result."""
         if isinstance(order, int) and len(word.factors) > 1:
             return word.factors[order]
@@ -124,7 +124,7 @@ class Contractions(Builder):
         return out, {slot: names[slot] for slot in out.slots}
 
     def key(
-        self, word: _Word, ends: tuple[int, int], keep: frozenset[str], scale: float
+        self, word: Word, ends: tuple[int, int], keep: frozenset[str], scale: float
     ) -> tuple[tuple, dict[str, str]]:
         """What a part of a word computes, whatever the names of its labels and the order of its factors."""
         factors = word.factors[ends[0] : ends[1] + 1]
@@ -138,7 +138,7 @@ class Contractions(Builder):
         shape = tuple((value.name, tuple(normal[labels[slot]] for slot in value.slots)) for value, labels in ordered)
         return (shape, frozenset(normal[label] for label in normal if label in kept), scale), normal
 
-    def contraction_order(self, keep: frozenset[str], word: _Word) -> list[str]:
+    def contraction_order(self, keep: frozenset[str], word: Word) -> list[str]:
         """The order of the labels in memory: batches, rows, heads, columns; of scores, heads before rows."""
         axes = sorted(label for label in keep if not label.isdigit())
         ends = sorted((label for label in keep if label.isdigit()), key=int)

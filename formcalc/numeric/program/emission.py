@@ -135,7 +135,8 @@ class _Emitter:
     # maps
 
     def map(self, step: Map) -> str:
-        operands = [self.aligned(operand, step.out.slots) for operand in step.operands]
+        slots = (*step.out.slots, step.along) if step.operation == "rowdot" else step.out.slots
+        operands = [self.aligned(operand, slots) for operand in step.operands]
         match step.operation:
             case "sum":
                 return _sum(operands, step.numbers)

@@ -16,13 +16,13 @@ from formcalc.numeric.program.lowering import Lowered, lower
 from formcalc.numeric.program.plan import Plan
 
 
-def cheapest(form: Form) -> Lowered:
+def cheapest(form: Form, has_fused_softmax: bool = False) -> Lowered:
     """The steps of a form, with those definitions inlined that make it cheaper."""
     chosen: frozenset[Letter] = frozenset()
-    best = lower(form)
+    best = lower(form, chosen, has_fused_softmax)
     cost = Plan.of(best, "").flops
     for letter in _candidates(form):
-        other = lower(form, chosen | {letter})
+        other = lower(form, chosen | {letter}, has_fused_softmax)
         found = Plan.of(other, "").flops
         if found < cost:
             chosen, best, cost = chosen | {letter}, other, found

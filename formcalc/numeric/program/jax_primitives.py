@@ -75,10 +75,14 @@ def softmax(x: Array, mask: Array | None = None) -> Array:
     return jnp.where(some, jax.nn.softmax(x, axis=-1, where=allowed | ~some), 0)
 
 
-def softmax_slope(a: Array, r: Array) -> Array:
-    """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``."""
-    ar = a * r
-    return ar - a * ar.sum(-1, keepdims=True)
+def rowdot(x: Array, y: Array) -> Array:
+    """The row sums of ``X ∘ Y``."""
+    return (x * y).sum(-1)
+
+
+def softmax_slope(a: Array, r: Array, inner: Array | None = None) -> Array:
+    """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``; `inner` is the row sum where known."""
+    return a * (r - ((a * r).sum(-1, keepdims=True) if inner is None else inner))
 
 
 def logsoftmax(x: Array) -> Array:

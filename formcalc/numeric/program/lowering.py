@@ -53,18 +53,20 @@ class Lowered:
     coefficients: dict[Letter, View] = field(default_factory=dict)
 
 
-def lower(form: Form, inlined: frozenset[Letter] = frozenset()) -> Lowered:
+def lower(form: Form, inlined: frozenset[Letter] = frozenset(), has_fused_softmax: bool = False) -> Lowered:
     """The steps that compute the loss of a model and every coefficient of its form.
 
     Args:
         inlined: letters with definitions that are not computed: their words become parts of the words they stand in.
+        has_fused_softmax: whether the engine takes the differential of softmax in one pass, its row sums included.
     """
-    return _Lowering(form, inlined).run()
+    return _Lowering(form, inlined, has_fused_softmax).run()
 
 
 class _Lowering(Maps):
-    def __init__(self, form: Form, inlined: frozenset[Letter]) -> None:
+    def __init__(self, form: Form, inlined: frozenset[Letter], has_fused_softmax: bool) -> None:
         super().__init__(form)
+        self.has_fused_softmax = has_fused_softmax
         self.backward = tuple(form.backward.statements)
         self.inlined = inlined
         self.substitution: dict[Expression, Expression] = {}

@@ -86,10 +86,17 @@ def softmax(x: Array, mask: Array | None = None) -> Array:
     return e
 
 
-def softmax_slope(a: Array, r: Array) -> Array:
-    """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``."""
-    result = a * r
-    result -= a * result.sum(-1, keepdims=True)
+def rowdot(x: Array, y: Array) -> Array:
+    """The row sums of ``X ∘ Y``."""
+    return np.einsum("...i,...i->...", x, y)
+
+
+def softmax_slope(a: Array, r: Array, inner: Array | None = None) -> Array:
+    """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``; `inner` is the row sum where known."""
+    if inner is None:
+        inner = np.einsum("...i,...i->...", a, r)[..., None]
+    result: Array = r - inner
+    result *= a
     return result
 
 
