@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
-from page_strategies import PAGE_SIZES, pages
 
 import formcalc as fc
 from formcalc.algebra import Number, Product, Sum
 from formcalc.errors import EvaluationError
+from page_strategies import PAGE_SIZES, pages
 
 #: Parts that run side by side, each with its own examples at its own sizes; 300 in all.
 PARTS = range(6)

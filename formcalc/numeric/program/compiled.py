@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from formcalc.calculus import Form
-from formcalc.errors import EvaluationError, FormcalcError, MissingEngineError, suggestion
+from formcalc.errors import ArrayError, EvaluationError, FormcalcError, MissingEngineError, suggestion
 from formcalc.numeric.arrays import bind
 from formcalc.numeric.constants import CONSTANTS
 from formcalc.numeric.program import emission
@@ -96,6 +96,28 @@ class Program:
             made[letter.name] = array.argmax(-1) if letter.role == "positions" else np.ascontiguousarray(array)
         return made
 
+    def prepare(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """The arrays of weights and data, checked, in the program's type and of its engine; for `run`.
+
+        Raises:
+            ArrayError: missing, ill-shaped, non-numeric or non-finite arrays.
+        """
+        model = self.form.model
+        letters = [letter for letter in model.letters.values() if not letter.symbol.is_constant]
+        given = {letter.name: _as_numpy(arrays[letter.name]) for letter in letters if letter.name in arrays}
+        bound, _ = bind(letters, given, model.sizes)
+        for name, array in bound.items():
+            if array.shape != model.shapes[name]:
+                have, due = ("×".join(map(str, shape)) for shape in (array.shape, model.shapes[name]))
+                raise ArrayError(f"{name}: the array is {have}, the program was compiled for {due}")
+        prepared: dict[str, Any] = self._primitives.typed(bound, self.dtype)
+        return prepared
+
+    def run(self, prepared: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The loss and the gradients of prepared arrays, unchecked, as the engine gives them."""
+        found: tuple[Any, dict[str, Any]] = self._run(prepared)
+        return found
+
     def __call__(self, arrays: Mapping[str, Any]) -> Result:
         """The loss and the gradients.
 
@@ -107,18 +129,10 @@ class Program:
             EvaluationError: a loss that is not finite.
         """
         model = self.form.model
-        letters = [letter for name, letter in model.letters.items() if not letter.symbol.is_constant]
-        given = {letter.name: _as_numpy(arrays[letter.name]) for letter in letters if letter.name in arrays}
-        bound, _ = bind(letters, given, model.sizes)
-        for name, array in bound.items():
-            if array.shape != model.shapes[name]:
-                have, due = ("×".join(map(str, shape)) for shape in (array.shape, model.shapes[name]))
-                raise EvaluationError(f"{name}: the array is {have}, the program was compiled for {due}")
-        loss, gradients = self._run(bound)
+        loss, gradients = self.run(self.prepare(arrays))
         if not np.isfinite(float(loss)):
             raise EvaluationError(f"the loss of {model.name} is {float(loss)} in {self.dtype}")
-        absent = {name: np.zeros(model.shapes[name], "float64") for name in self.form if name not in gradients}
-        return Result(float(loss), {name: gradients[name] if name in gradients else absent[name] for name in self.form})
+        return Result(float(loss), {name: gradients[name] for name in self.form})
 
     def __repr__(self) -> str:
         return f"<program of {self.form.model.name} on {self.engine} in {self.dtype}>"

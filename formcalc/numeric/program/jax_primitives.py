@@ -189,19 +189,21 @@ _SCALE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
 
 
+def typed(arrays: dict[str, np.ndarray], dtype: str) -> dict[str, Array]:
+    """Arrays in the type of a program; ids stay integers."""
+    with jax.enable_x64(dtype == "float64"):
+        return {name: jnp.asarray(x, None if x.dtype.kind in "iu" else dtype) for name, x in arrays.items()}
+
+
 def prepared(run: Callable[..., Any], constants: dict[str, np.ndarray], dtype: str) -> Callable[[dict[str, Any]], Any]:
-    """The program as one jit-compiled function of arrays, which are brought to its type; constants are so once."""
+    """The program as one jit-compiled function of arrays of its type."""
+    known = typed(constants, dtype)
     with jax.enable_x64(dtype == "float64"):
         like = jnp.empty(0, dtype)
-        known = {name: _typed(array, dtype) for name, array in constants.items()}
     compiled = jax.jit(lambda arrays: run(arrays, known, like))
 
     def call(arrays: dict[str, Any]) -> Any:
         with jax.enable_x64(dtype == "float64"):
-            return compiled({name: _typed(array, dtype) for name, array in arrays.items()})
+            return compiled(arrays)
 
     return call
-
-
-def _typed(array: Any, dtype: str) -> Array:
-    return jnp.asarray(array, None if array.dtype.kind in "iu" else dtype)

@@ -251,18 +251,18 @@ _SCALE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
 
 
-def prepared(run: Callable[..., Any], constants: dict[str, Array], dtype: str) -> Callable[[dict[str, Array]], Any]:
-    """The program as a function of arrays, which are brought to its type; constants are so once."""
-    like = np.empty(0, dtype)
-    known = {name: _typed(array, dtype) for name, array in constants.items()}
+def typed(arrays: dict[str, Array], dtype: str) -> dict[str, Array]:
+    """Arrays in the type of a program; ids stay integers."""
+    return {name: x if x.dtype.kind in "iu" else x.astype(dtype, copy=False) for name, x in arrays.items()}
 
-    def call(arrays: dict[str, Array]) -> tuple[Any, dict[str, Array]]:
-        given = {name: _typed(array, dtype) for name, array in arrays.items()}
+
+def prepared(run: Callable[..., Any], constants: dict[str, Array], dtype: str) -> Callable[[dict[str, Array]], Any]:
+    """The program as a function of arrays of its type."""
+    like = np.empty(0, dtype)
+    known = typed(constants, dtype)
+
+    def call(arrays: dict[str, Array]) -> Any:
         with np.errstate(all="ignore"):
-            return run(given, known, like)
+            return run(arrays, known, like)
 
     return call
-
-
-def _typed(array: Array, dtype: str) -> Array:
-    return array if array.dtype.kind in "iu" else array.astype(dtype, copy=False)

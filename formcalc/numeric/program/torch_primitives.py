@@ -175,21 +175,21 @@ def gelu_tanh_slope(x: Array) -> Array:
     return torch.ops.aten.gelu_backward(torch.ones_like(x), x, approximate="tanh")
 
 
-def prepared(run: Callable[..., Any], constants: dict[str, np.ndarray], dtype: str) -> Callable[[dict[str, Any]], Any]:
-    """The program as a function of arrays, which are brought to its type; constants are so once."""
+def typed(arrays: dict[str, np.ndarray], dtype: str) -> dict[str, Array]:
+    """Arrays in the type of a program; ids stay integers."""
     kind = getattr(torch, dtype)
-    like = torch.empty(0, dtype=kind)
-    known = {name: _typed(array, kind) for name, array in constants.items()}
+    # a copy where torch could not share the memory
+    tensors = {name: torch.tensor(x) if not x.flags.writeable else torch.as_tensor(x) for name, x in arrays.items()}
+    return {name: x.to(kind) if x.is_floating_point() else x for name, x in tensors.items()}
+
+
+def prepared(run: Callable[..., Any], constants: dict[str, np.ndarray], dtype: str) -> Callable[[dict[str, Any]], Any]:
+    """The program as a function of arrays of its type."""
+    like = torch.empty(0, dtype=getattr(torch, dtype))
+    known = typed(constants, dtype)
 
     def call(arrays: dict[str, Any]) -> Any:
         with torch.no_grad():
-            return run({name: _typed(array, kind) for name, array in arrays.items()}, known, like)
+            return run(arrays, known, like)
 
     return call
-
-
-def _typed(array: Any, kind: Any) -> Array:
-    tensor = (
-        torch.tensor(array) if isinstance(array, np.ndarray) and not array.flags.writeable else torch.as_tensor(array)
-    )
-    return tensor if not tensor.is_floating_point() else tensor.to(kind)
