@@ -24,6 +24,7 @@ from formcalc.algebra import (
     Product,
     Sum,
     Symbol,
+    contains,
     fold,
     ones,
     postorder,
@@ -164,23 +165,31 @@ class _PullBack:
         self.result.passages.append(Passage(of, recorded, found))
         return found
 
-    def passage(self, of: Letter | None, one_form: Expression, place: _Place) -> None:
+    def passage(
+        self, of: Letter | None, one_form: Expression, place: _Place, cotangent: Expression | None = None
+    ) -> None:
         """Bring a one-form to its normal form, and hand its coefficients on."""
-        for letter, coefficient in self.with_names(of, self.contributions(of, one_form), place).items():
+        found = self.contributions(of, one_form)
+        if of is not None and cotangent is not None:
+            found = self.with_names(of, cotangent, found, place)
+        for letter, coefficient in found.items():
             place.found.setdefault(letter, []).append(coefficient)
 
     def with_names(
-        self, of: Letter | None, contributions: dict[Letter, Expression], place: _Place
+        self, of: Letter, cotangent: Expression, contributions: dict[Letter, Expression], place: _Place
     ) -> dict[Letter, Expression]:
-        """Name the factors that several words have in common, such as ``aa^t(S^t, X V G)`` in those of Q, K and X."""
+        """Name the factors with the cotangent that several words share, as ``aa^t(S^t, X V G)``."""
+        carriers = {node.plain for node in postorder(cotangent) if isinstance(node, Letter)}
         counts: dict[Expression, int] = {}
         for factor in (factor for value in contributions.values() for factor in _composite_factors(value)):
+            if not contains(factor, lambda node: isinstance(node, Letter) and node.plain in carriers):
+                continue
             turned = transpose(factor)
             known = turned if turned in counts else factor
             counts[known] = counts.get(known, 0) + 1
         written: dict[Expression, Expression] = {}
         for factor, count in counts.items():
-            if count > 1 and of is not None:
+            if count > 1:
                 letter = Letter(Symbol(self.names.factor(of), factor.shape, "defined", factor))
                 place.made.append(Defined(letter))
                 written |= {factor: letter, transpose(factor): letter.transposed}
@@ -212,7 +221,7 @@ class _PullBack:
         else:
             rest = [inner]
         if rest:
-            self.passage(letter, repeated(Product(cotangent, Sum(*rest)), letter.axes), place)
+            self.passage(letter, repeated(Product(cotangent, Sum(*rest)), letter.axes), place, cotangent)
 
     def layers(self, block: Layers) -> None:
         """Pull back through one layer, its index a symbol."""

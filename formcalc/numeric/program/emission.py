@@ -105,12 +105,13 @@ class _Emitter:
         for value in loop.saves:
             self.write(f"{value.name}_saved[{loop.index}] = {value.name}")
         for total, view in loop.sums:
-            self.write(f"{total.name} = {total.name} + {view.value.name}")
+            self.write(f"{total.name} = {total.name} + {self.written_out(view.value).name}")
         for letter, view in loop.coefficients.items():
             self.coefficient(letter, view, loop.index)
-        for state in loop.states:
-            assert state.outgoing is not None
-            self.write(f"{state.value.name} = {self.laid(state.outgoing, state.value)}")
+        going = [(state.value, state.outgoing) for state in loop.states if state.outgoing is not None]
+        if going:  # all at once: one state may go on as another
+            names, texts = [value.name for value, _ in going], [self.laid(view, value) for value, view in going]
+            self.write(f"{', '.join(names)} = {', '.join(texts)}")
         self.depth -= 1
         for state in loop.states:
             self.write(f"{state.end.name} = {state.value.name}")
@@ -119,7 +120,7 @@ class _Emitter:
         """A view, in the slots of a value, and in memory as the value is."""
         labels = {slot: role for role, slot in view.roles.items()}
         text = self.aligned((view.value, labels), value.slots)
-        if set(labels.values()) != set(value.slots):
+        if not set(labels.values()) >= set(value.slots):
             return f"{self.dialect.module}.broadcast_to({text}, {_tuple(value.shape)})"
         return text
 
@@ -145,18 +146,14 @@ class _Emitter:
                 factors = ([] if number == 1 else [repr(number)]) + [_enclosed(x) for x in operands]
                 return " * ".join(factors)
             case "constant":
-                return repr(step.numbers[0])
+                return f"{step.numbers[0]!r} * ones_of((), like)"
             case "dense":
                 value, labels = step.operands[0]
-                return self.permuted(
-                    f"one_hot({value.name}, {value.sizes['col']}, like)",
-                    [labels[s] for s in value.slots],
-                    step.out.slots,
-                )
+                return self.permuted(self.written_out(value).name, [labels[s] for s in value.slots], step.out.slots)
             case "ones":
                 return f"ones_of({_tuple(step.out.shape)}, like)"
             case "identity":
-                return f"identity_of({step.out.shape[0]}, like)"
+                return f"identity_of({step.out.shape[0]}, like)" if step.out.shape else "ones_of((), like)"
             case "broadcast":
                 return f"{self.dialect.module}.broadcast_to({operands[0]}, {_tuple(step.out.shape)})"
         name = step.operation.removesuffix("'")
@@ -166,8 +163,13 @@ class _Emitter:
     def aligned(self, operand: Labelled, slots: tuple[str, ...]) -> str:
         """An operand with an axis for every slot, in their order; of length one where it does not depend on it."""
         value, labels = operand
-        text = self.permuted(value.name, [labels[slot] for slot in value.stored], slots)
-        present = set(labels.values())
+        value = self.written_out(value)
+        names = [labels[slot] for slot in value.stored]
+        text = value.name
+        if not set(names) <= set(slots):  # one row or one column, which is there all the same
+            text += f"[{', '.join(':' if label in slots else '0' for label in names)}]"
+        text = self.permuted(text, [label for label in names if label in slots], slots)
+        present = set(labels.values()) & set(slots)
         if present >= set(slots) or not present:
             return text
         # leading axes are added by broadcasting
@@ -190,8 +192,17 @@ class _Emitter:
             return self.reduced(step)
         special = next((k for k, (value, _) in enumerate(step.operands) if value.kind != "array"), None)
         if special is not None:
-            return self.selected(step, step.operands[special], step.operands[1 - special])
+            other, labels = step.operands[1 - special]
+            return self.selected(step, step.operands[special], (self.written_out(other), labels))
         return self.product(step)
+
+    def written_out(self, value: Value) -> Value:
+        """One-hot rows, or the quarter turn, as an array."""
+        columns = value.sizes.get("col")
+        text = {"array": value.name, "ids": f"one_hot({value.name}, {columns}, like)"}.get(
+            value.kind, f"turned(identity_of({columns}, like))"
+        )
+        return Value(text, value.slots, value.sizes)
 
     def scaled(self, text: str, scale: float) -> str:
         return text if scale == 1 else f"{scale!r} * {text}"
@@ -201,7 +212,7 @@ class _Emitter:
         names = [labels[slot] for slot in value.stored]
         text = value.name
         if value.kind == "ids" and "col" in labels:
-            if labels["col"] in step.out.slots:
+            if labels["col"] in step.out.slots or labels["col"] in names:
                 text, names = f"one_hot({text}, {value.sizes['col']}, like)", [*names, labels["col"]]
             else:
                 text = f"counted({text}, like)"
@@ -235,7 +246,7 @@ class _Emitter:
             summed = Value(f"{array.name}.sum({lone[0] if len(lone) == 1 else lone})", array.slots, array.sizes)
             summed.slots = tuple(slot for p, slot in enumerate(array.stored) if p not in lone)
             array, names = summed, [x for p, x in enumerate(names) if p not in lone]
-        if column in names and column not in out and not set(own) & set(names):
+        if column in names and column not in out and set(own) <= set(out) - set(names):
             rest = [x for x in names if x != column]
             text = f"select({self.permuted(array.name, names, [column, *rest])}, {value.name})"
             return self.scaled(self.permuted(text, [*own, *rest], out), step.scale)
@@ -247,8 +258,7 @@ class _Emitter:
             return self.scaled(
                 f"picked({self.permuted(array.name, names, [*own, column])}, {value.name}).sum()", step.scale
             )
-        dense = Value(f"one_hot({value.name}, {value.sizes['col']}, like)", value.slots, value.sizes)
-        return self.product(Contract(step.out, ((dense, labels), other), step.scale))
+        return self.product(Contract(step.out, ((self.written_out(value), labels), other), step.scale))
 
     def last(self, text: str, names: list[str], label: str) -> str:
         return self.permuted(text, names, [*(x for x in names if x != label), label])
@@ -306,15 +316,18 @@ class _Emitter:
         """The gradient of a weight, ``-C^t``, in the layout of its array."""
         wanted = [*map(str, letter.symbol.layout), "col", "row"]
         labels = {slot: role for role, slot in view.roles.items()}
-        value = view.value
+        value = self.written_out(view.value)
         text = self.permuted(value.name, [labels[slot] for slot in value.stored], wanted)
         present = set(labels.values())
         rows, columns = letter.symbol.shape
         if not present >= set(wanted):
             marks = [":" if slot in present else "None" for slot in wanted]
             text = f"{text}[{', '.join(marks)}]" if present else text
+            whole = tuple(self.program.inputs[letter].sizes.values())
+            text = f"{self.dialect.module}.broadcast_to({text}, {_tuple(whole)})"
         key = _indexed(letter, index) if index else f'"{letter.name}"'
-        self.write(f"gradients[{key}] = -{text}", f"{letter}: {rows}×{columns}")
+        sign = "" if self.program.is_turned else "-"
+        self.write(f"gradients[{key}] = {sign}{text}", f"{letter}: {rows}×{columns}")
 
 
 def _count(labels: Sequence[str], sizes: dict[str, int]) -> int:

@@ -44,7 +44,8 @@ def _candidates(form: Form) -> list[Letter]:
     expressions += [s.value for s in statements if isinstance(s, Coefficient)] + [model.source.loss]
     for expression in expressions:
         elsewhere.update(_not_multiplied(expression))
-    handed = {state.next for block in (*model.source.statements, *form.backward.statements) for state in _states(block)}
+    states = [state for block in (*model.source.statements, *form.backward.statements) for state in _states(block)]
+    handed = {letter for state in states for letter in (state.start, state.next)}
     return [letter for letter in found if letter not in elsewhere and letter not in handed]
 
 

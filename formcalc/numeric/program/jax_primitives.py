@@ -123,42 +123,60 @@ def step(x: Array) -> Array:
     return (x > 0).astype(x.dtype)
 
 
-relu_slope = step
-step_slope = jnp.zeros_like
-exp = exp_slope = jnp.exp
+exp = jnp.exp
 log, sqrt, tanh, sigmoid, silu, erf = jnp.log, jnp.sqrt, jnp.tanh, jax.nn.sigmoid, jax.nn.silu, jax.lax.erf
-reciprocal = log_slope = jnp.reciprocal
+reciprocal = jnp.reciprocal
 
 
-def sqrt_slope(x: Array) -> Array:
-    """1/(2 √x)."""
-    return 0.5 * jax.lax.rsqrt(x)
+def relu_slope(x: Array, r: Array) -> Array:
+    """r where x is positive, else 0."""
+    return jnp.where(x > 0, r, 0)
 
 
-def reciprocal_slope(x: Array) -> Array:
-    """-1/x²."""
-    return -1 / (x * x)
+def step_slope(x: Array, r: Array) -> Array:
+    """0, where there is a derivative."""
+    return jnp.zeros_like(x * r)
 
 
-def tanh_slope(x: Array) -> Array:
-    """tanh'(x), without cancellation far out."""
+def exp_slope(x: Array, r: Array) -> Array:
+    """exp(x), times r."""
+    return r * jnp.exp(x)
+
+
+def log_slope(x: Array, r: Array) -> Array:
+    """1/x, times r."""
+    return r / x
+
+
+def sqrt_slope(x: Array, r: Array) -> Array:
+    """1/(2 √x), times r."""
+    return r * (0.5 * jax.lax.rsqrt(x))
+
+
+def reciprocal_slope(x: Array, r: Array) -> Array:
+    """-1/x², times r."""
+    return r * (-1 / (x * x))
+
+
+def tanh_slope(x: Array, r: Array) -> Array:
+    """tanh'(x), without cancellation far out, times r."""
     e = jnp.exp(-2 * jnp.abs(x))
-    return 4 * e / (1 + e) ** 2
+    return r * (4 * e / (1 + e) ** 2)
 
 
-def sigmoid_slope(x: Array) -> Array:
-    """sigmoid(x) sigmoid(-x)."""
-    return sigmoid(x) * sigmoid(-x)
+def sigmoid_slope(x: Array, r: Array) -> Array:
+    """sigmoid(x) sigmoid(-x), times r."""
+    return r * (sigmoid(x) * sigmoid(-x))
 
 
-def silu_slope(x: Array) -> Array:
-    """sigmoid(x) (1 + x sigmoid(-x))."""
-    return sigmoid(x) * (1 + x * sigmoid(-x))
+def silu_slope(x: Array, r: Array) -> Array:
+    """sigmoid(x) (1 + x sigmoid(-x)), times r."""
+    return r * (sigmoid(x) * (1 + x * sigmoid(-x)))
 
 
-def erf_slope(x: Array) -> Array:
-    """2 π^{-1/2} exp(-x²)."""
-    return 2 / math.sqrt(math.pi) * jnp.exp(-x * x)
+def erf_slope(x: Array, r: Array) -> Array:
+    """2 π^{-1/2} exp(-x²), times r."""
+    return r * (2 / math.sqrt(math.pi) * jnp.exp(-x * x))
 
 
 def gelu(x: Array) -> Array:
@@ -166,10 +184,10 @@ def gelu(x: Array) -> Array:
     return jax.nn.gelu(x, approximate=False)
 
 
-def gelu_slope(x: Array) -> Array:
-    """Φ(x) + x φ(x), φ the standard normal density."""
+def gelu_slope(x: Array, r: Array) -> Array:
+    """Φ(x) + x φ(x), φ the standard normal density, times r."""
     density = jnp.exp(-x * x / 2) * (1 / math.sqrt(2 * math.pi))
-    return 0.5 * jax.lax.erfc(-x * math.sqrt(0.5)) + x * density
+    return r * (0.5 * jax.lax.erfc(-x * math.sqrt(0.5)) + x * density)
 
 
 def gelu_tanh(x: Array) -> Array:
@@ -177,12 +195,12 @@ def gelu_tanh(x: Array) -> Array:
     return jax.nn.gelu(x, approximate=True)
 
 
-def gelu_tanh_slope(x: Array) -> Array:
-    """The derivative of gelu_tanh."""
+def gelu_tanh_slope(x: Array, r: Array) -> Array:
+    """The derivative of gelu_tanh, times r."""
     square = x * x
     t = jnp.tanh(x * (_SCALE + _SCALE * _CUBIC * square))
     inner = x * (_SCALE + 3 * _SCALE * _CUBIC * square)
-    return 0.5 * (1 + t + inner * (1 - t * t))
+    return r * (0.5 * (1 + t + inner * (1 - t * t)))
 
 
 _SCALE = math.sqrt(2 / math.pi)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from formcalc.algebra import (
@@ -23,9 +24,9 @@ from formcalc.algebra import (
     transpose,
 )
 from formcalc.calculus import Form
-from formcalc.calculus.expansion import repeated
+from formcalc.calculus.expansion import factors, repeated
 from formcalc.errors import FormError
-from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Statement
+from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Statement, inner_statements
 from formcalc.language.unrolling import layer_range
 from formcalc.numeric.program.maps import Maps
 from formcalc.numeric.program.values import Kind, Loop, Section, State, Value, View
@@ -39,18 +40,22 @@ class Lowered:
     """A program before it is written for an engine.
 
     Attributes:
+        size: of a dimension, in numbers.
         sections: the steps in order, layers as loops.
         inputs: the letters that need arrays, as the page writes them, with the value that stands for each.
         constants: the letters that are known, likewise.
         loss: the scalar.
         coefficients: of the weights, as the page writes them.
+        is_turned: whether these have the sign of the gradient already.
     """
 
+    size: Callable[[Dimension], int]
     sections: list[Section] = field(default_factory=list)
     inputs: dict[Letter, Value] = field(default_factory=dict)
     constants: dict[Letter, Value] = field(default_factory=dict)
     loss: View | None = None
     coefficients: dict[Letter, View] = field(default_factory=dict)
+    is_turned: bool = False
 
 
 def lower(form: Form, inlined: frozenset[Letter] = frozenset(), has_fused_softmax: bool = False) -> Lowered:
@@ -70,7 +75,15 @@ class _Lowering(Maps):
         self.backward = tuple(form.backward.statements)
         self.inlined = inlined
         self.substitution: dict[Expression, Expression] = {}
-        self.result = Lowered(sections=[self.section])
+        #: The names of cotangents, which the words of the form are linear in.
+        self.cotangents = {
+            inner.letter.name for inner in inner_statements(self.backward) if isinstance(inner, Defined)
+        } | {state.letter.name for block in self.backward if isinstance(block, Layers) for state in block.states}
+        self.cotangents |= {
+            state.end.name for block in self.backward if isinstance(block, Layers) for state in block.states
+        }
+        # in a form stated on a page, letters may stand for anything
+        self.result = Lowered(self.size, sections=[self.section], is_turned=not form.model.source.backward)
         #: What is known at the top, and in the layers of each family: views by expression, and by the name of a letter.
         self.views: dict[Family | None, dict[Expression, View]] = {None: {}}
         self.letters: dict[Family | None, dict[str, View]] = {None: {}}
@@ -111,8 +124,23 @@ class _Lowering(Maps):
         return fold(expression, lambda node, parts: node.rebuild(parts), dict(self.substitution))
 
     def oriented(self, expression: Expression, is_backward: bool) -> View:
-        """A view; of the backward pass, through the transpose, so that cotangents lie in memory as values do."""
-        return self.view(transpose(expression)).transposed if is_backward else self.view(expression)
+        """A view; of the backward pass, through the transpose, so that cotangents lie in memory as values do.
+
+        The sign of the form is turned where it begins, in words without cotangents: then coefficients are gradients.
+        """
+        if not is_backward:
+            return self.view(expression)
+        signed = self.turned(expression) if self.result.is_turned else expression
+        return self.view(transpose(signed)).transposed
+
+    def turned(self, expression: Expression) -> Expression:
+        """An expression of the form with the sign of the gradient."""
+        if isinstance(expression, Sum):
+            return Sum(*map(self.turned, expression))
+        if isinstance(expression, (AxisSum, LayerSum)):
+            return expression.rebuild((self.turned(expression[0]),))
+        is_linear = any(isinstance(node, Letter) and node.name in self.cotangents for node in postorder(expression))
+        return expression if is_linear else Product(Number(-1), *factors(expression))
 
     def place(self) -> dict[str, View]:
         return self.letters[self.loop.family if self.loop is not None else None]

@@ -80,9 +80,11 @@ class Maps(Contractions):
         """A linear operator letter at a direction."""
         *arguments, direction = node.children
         if row.is_elementwise:
-            at = self.map(f"{row.name}'", [self.dense(arguments[0])])
             number, scalars, rest = self.scaled(direction)
-            return self.map("product", [at, *map(self.view, scalars), self.dense(rest)], None, (number,))
+            found = self.map(f"{row.name}'", [self.dense(arguments[0]), self.dense(rest)])
+            if number == 1 and not scalars:
+                return found
+            return self.map("product", [found, *map(self.view, scalars)], None, (number,))
         if not row.is_symmetric:
             return self.view(unfold(node))
         value = self.by_rows(row, tuple(arguments))

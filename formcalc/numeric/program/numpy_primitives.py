@@ -141,31 +141,40 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-def relu_slope(x: Array) -> Array:
+def relu_slope(x: Array, r: Array) -> Array:
+    """r where x is positive, else 0."""
+    return r * (x > 0)
+
+
+def step(x: Array) -> Array:
     """1 where positive, else 0."""
     return (x > 0).astype(x.dtype)
 
 
-step = relu_slope
-
-
-def step_slope(x: Array) -> Array:
+def step_slope(x: Array, r: Array) -> Array:
     """0, where there is a derivative."""
-    return np.zeros_like(x)
+    return np.zeros_like(x * r)
 
 
-exp = exp_slope = np.exp
+exp = np.exp
+
+
+def exp_slope(x: Array, r: Array) -> Array:
+    """exp(x), times r."""
+    return r * np.exp(x)
+
+
 log, sqrt, tanh = np.log, np.sqrt, np.tanh
 
 
-def log_slope(x: Array) -> Array:
-    """1/x."""
-    return 1 / x
+def log_slope(x: Array, r: Array) -> Array:
+    """1/x, times r."""
+    return r * (1 / x)
 
 
-def sqrt_slope(x: Array) -> Array:
-    """1/(2 √x)."""
-    return x.dtype.type(0.5) / np.sqrt(x)
+def sqrt_slope(x: Array, r: Array) -> Array:
+    """1/(2 √x), times r."""
+    return r * (x.dtype.type(0.5) / np.sqrt(x))
 
 
 def reciprocal(x: Array) -> Array:
@@ -173,15 +182,15 @@ def reciprocal(x: Array) -> Array:
     return 1 / x
 
 
-def reciprocal_slope(x: Array) -> Array:
-    """-1/x²."""
-    return -1 / (x * x)
+def reciprocal_slope(x: Array, r: Array) -> Array:
+    """-1/x², times r."""
+    return r * (-1 / (x * x))
 
 
-def tanh_slope(x: Array) -> Array:
-    """tanh'(x), without cancellation far out."""
+def tanh_slope(x: Array, r: Array) -> Array:
+    """tanh'(x), without cancellation far out, times r."""
     e = np.exp(-2 * np.abs(x))
-    return 4 * e / (1 + e) ** 2
+    return r * (4 * e / (1 + e) ** 2)
 
 
 def sigmoid(x: Array) -> Array:
@@ -190,9 +199,9 @@ def sigmoid(x: Array) -> Array:
     return half * np.tanh(half * x) + half
 
 
-def sigmoid_slope(x: Array) -> Array:
-    """sigmoid(x) sigmoid(-x)."""
-    return sigmoid(x) * sigmoid(-x)
+def sigmoid_slope(x: Array, r: Array) -> Array:
+    """sigmoid(x) sigmoid(-x), times r."""
+    return r * (sigmoid(x) * sigmoid(-x))
 
 
 def silu(x: Array) -> Array:
@@ -200,10 +209,10 @@ def silu(x: Array) -> Array:
     return x * sigmoid(x)
 
 
-def silu_slope(x: Array) -> Array:
-    """sigmoid(x) (1 + x sigmoid(-x))."""
+def silu_slope(x: Array, r: Array) -> Array:
+    """sigmoid(x) (1 + x sigmoid(-x)), times r."""
     s = sigmoid(x)
-    return s * (1 + x * (1 - s))
+    return r * (s * (1 + x * (1 - s)))
 
 
 _erf: Any = np.frompyfunc(math.erf, 1, 1)
@@ -211,12 +220,12 @@ _erf: Any = np.frompyfunc(math.erf, 1, 1)
 
 def erf(x: Array) -> Array:
     """The error function."""
-    return _erf(x).astype(x.dtype)
+    return np.asarray(_erf(x), x.dtype)
 
 
-def erf_slope(x: Array) -> Array:
-    """2 π^{-1/2} exp(-x²)."""
-    return x.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-x * x)
+def erf_slope(x: Array, r: Array) -> Array:
+    """2 π^{-1/2} exp(-x²), times r."""
+    return r * (x.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-x * x))
 
 
 def gelu(x: Array) -> Array:
@@ -224,10 +233,10 @@ def gelu(x: Array) -> Array:
     return x * (x.dtype.type(0.5) * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))))
 
 
-def gelu_slope(x: Array) -> Array:
-    """Φ(x) + x φ(x), φ the standard normal density."""
+def gelu_slope(x: Array, r: Array) -> Array:
+    """Φ(x) + x φ(x), φ the standard normal density, times r."""
     density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
-    return x.dtype.type(0.5) * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) + x * density
+    return r * (x.dtype.type(0.5) * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) + x * density)
 
 
 def gelu_tanh(x: Array) -> Array:
@@ -239,12 +248,12 @@ def gelu_tanh(x: Array) -> Array:
     return t
 
 
-def gelu_tanh_slope(x: Array) -> Array:
-    """The derivative of gelu_tanh."""
+def gelu_tanh_slope(x: Array, r: Array) -> Array:
+    """The derivative of gelu_tanh, times r."""
     square = x * x
     t = np.tanh(x * (x.dtype.type(_SCALE) + x.dtype.type(_SCALE * _CUBIC) * square))
     inner = x * (x.dtype.type(_SCALE) + x.dtype.type(3 * _SCALE * _CUBIC) * square)
-    return x.dtype.type(0.5) * (1 + t + inner * (1 - t * t))
+    return r * (x.dtype.type(0.5) * (1 + t + inner * (1 - t * t)))
 
 
 _SCALE = math.sqrt(2 / math.pi)

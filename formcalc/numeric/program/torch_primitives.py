@@ -113,7 +113,6 @@ def rms_slope(y: Array, inverse: Array, r: Array) -> Array:
 
 relu, exp, log, sqrt, tanh = torch.relu, torch.exp, torch.log, torch.sqrt, torch.tanh
 sigmoid, silu, erf, reciprocal = torch.sigmoid, torch.nn.functional.silu, torch.erf, torch.reciprocal
-exp_slope, log_slope, step_slope = torch.exp, torch.reciprocal, torch.zeros_like
 
 
 def step(x: Array) -> Array:
@@ -121,38 +120,55 @@ def step(x: Array) -> Array:
     return (x > 0).to(x.dtype)
 
 
-relu_slope = step
+def relu_slope(x: Array, r: Array) -> Array:
+    """r where x is positive, else 0."""
+    return torch.ops.aten.threshold_backward(*torch.broadcast_tensors(r, x), 0)
 
 
-def sqrt_slope(x: Array) -> Array:
-    """1/(2 √x)."""
-    return 0.5 * torch.rsqrt(x)
+def step_slope(x: Array, r: Array) -> Array:
+    """0, where there is a derivative."""
+    return torch.zeros_like(x * r)
 
 
-def reciprocal_slope(x: Array) -> Array:
-    """-1/x²."""
-    return -1 / (x * x)
+def exp_slope(x: Array, r: Array) -> Array:
+    """exp(x), times r."""
+    return r * torch.exp(x)
 
 
-def tanh_slope(x: Array) -> Array:
-    """tanh'(x), without cancellation far out."""
+def log_slope(x: Array, r: Array) -> Array:
+    """1/x, times r."""
+    return r / x
+
+
+def sqrt_slope(x: Array, r: Array) -> Array:
+    """1/(2 √x), times r."""
+    return r * (0.5 * torch.rsqrt(x))
+
+
+def reciprocal_slope(x: Array, r: Array) -> Array:
+    """-1/x², times r."""
+    return r * (-1 / (x * x))
+
+
+def tanh_slope(x: Array, r: Array) -> Array:
+    """tanh'(x), without cancellation far out, times r."""
     e = torch.exp(-2 * torch.abs(x))
-    return 4 * e / (1 + e) ** 2
+    return r * (4 * e / (1 + e) ** 2)
 
 
-def sigmoid_slope(x: Array) -> Array:
-    """sigmoid(x) sigmoid(-x)."""
-    return sigmoid(x) * sigmoid(-x)
+def sigmoid_slope(x: Array, r: Array) -> Array:
+    """sigmoid(x) sigmoid(-x), times r."""
+    return r * (sigmoid(x) * sigmoid(-x))
 
 
-def silu_slope(x: Array) -> Array:
-    """sigmoid(x) (1 + x sigmoid(-x))."""
-    return torch.ops.aten.silu_backward(torch.ones_like(x), x)
+def silu_slope(x: Array, r: Array) -> Array:
+    """sigmoid(x) (1 + x sigmoid(-x)), times r."""
+    return torch.ops.aten.silu_backward(*torch.broadcast_tensors(r, x))
 
 
-def erf_slope(x: Array) -> Array:
-    """2 π^{-1/2} exp(-x²)."""
-    return 2 / math.sqrt(math.pi) * torch.exp(-x * x)
+def erf_slope(x: Array, r: Array) -> Array:
+    """2 π^{-1/2} exp(-x²), times r."""
+    return r * (2 / math.sqrt(math.pi) * torch.exp(-x * x))
 
 
 def gelu(x: Array) -> Array:
@@ -160,9 +176,9 @@ def gelu(x: Array) -> Array:
     return torch.nn.functional.gelu(x)
 
 
-def gelu_slope(x: Array) -> Array:
-    """Φ(x) + x φ(x), φ the standard normal density."""
-    return torch.ops.aten.gelu_backward(torch.ones_like(x), x)
+def gelu_slope(x: Array, r: Array) -> Array:
+    """Φ(x) + x φ(x), φ the standard normal density, times r."""
+    return torch.ops.aten.gelu_backward(*torch.broadcast_tensors(r, x))
 
 
 def gelu_tanh(x: Array) -> Array:
@@ -170,9 +186,9 @@ def gelu_tanh(x: Array) -> Array:
     return torch.nn.functional.gelu(x, approximate="tanh")
 
 
-def gelu_tanh_slope(x: Array) -> Array:
-    """The derivative of gelu_tanh."""
-    return torch.ops.aten.gelu_backward(torch.ones_like(x), x, approximate="tanh")
+def gelu_tanh_slope(x: Array, r: Array) -> Array:
+    """The derivative of gelu_tanh, times r."""
+    return torch.ops.aten.gelu_backward(*torch.broadcast_tensors(r, x), approximate="tanh")
 
 
 def typed(arrays: dict[str, np.ndarray], dtype: str) -> dict[str, Array]:
