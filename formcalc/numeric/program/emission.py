@@ -198,10 +198,7 @@ class _Emitter:
 
     def written_out(self, value: Value) -> Value:
         """One-hot rows, or the quarter turn, as an array."""
-        columns = value.sizes.get("col")
-        text = {"array": value.name, "ids": f"one_hot({value.name}, {columns}, like)"}.get(
-            value.kind, f"turned(identity_of({columns}, like))"
-        )
+        text = f"one_hot({value.name}, {value.sizes['col']}, like)" if value.kind == "ids" else value.name
         return Value(text, value.slots, value.sizes)
 
     def scaled(self, text: str, scale: float) -> str:
@@ -232,15 +229,16 @@ class _Emitter:
         (value, labels), (array, theirs) = special, other
         out = step.out.slots
         names = [theirs[slot] for slot in array.stored]
-        if value.kind == "turn":
+        if value.kind == "turn" and len({labels["row"], labels["col"]} & set(names)) == 1:
             contracted = labels["row"] if labels["row"] in names else labels["col"]
             is_forward = contracted == labels["row"]
             turn = "turned" if is_forward else "turned_back"
             text = f"{turn}({self.last(array.name, names, contracted)})"
             result = [*(x for x in names if x != contracted), labels["col" if is_forward else "row"]]
-            return self.scaled(self.permuted(text, result, out), step.scale)
+            if set(result) == set(out):
+                return self.scaled(self.permuted(text, result, out), step.scale)
         own = [labels[slot] for slot in value.stored]
-        column = labels["col"]
+        column = labels["col"] if value.kind == "ids" else ""
         lone = tuple(p for p, x in enumerate(names) if x not in out and x not in own and x != column)
         if lone:
             summed = Value(f"{array.name}.sum({lone[0] if len(lone) == 1 else lone})", array.slots, array.sizes)
