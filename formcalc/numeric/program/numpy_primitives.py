@@ -194,9 +194,8 @@ def tanh_slope(x: Array, r: Array) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), as tanh, which does not overflow."""
-    half = x.dtype.type(0.5)
-    return half * np.tanh(half * x) + half
+    """1 / (1 + exp(-x)), which is exact far out: where exp overflows it is 0."""
+    return 1 / (1 + np.exp(-x))
 
 
 def sigmoid_slope(x: Array, r: Array) -> Array:
