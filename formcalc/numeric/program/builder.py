@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import math
 from collections.abc import Sequence
 
 from formcalc.algebra import Dimension, Expression, Number, Power, Product
 from formcalc.calculus import Form
-from formcalc.language.statements import Family
+from formcalc.language.statements import Family, Layers
+from formcalc.numeric.program import numpy_primitives
 from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, View
 
 
@@ -32,6 +34,7 @@ class Builder:
         self.has_fused_softmax = False
         self.taken: set[str] = set()
         self.counts: dict[str, int] = {}
+        self.indices = {block.index for block in self.model.source.statements if isinstance(block, Layers)}
         #: Axes that weights have, such as heads, stand beside the columns; others, such as batches, come first.
         self.head_axes = {str(axis) for letter in self.model.source.weights() for axis in letter.axes}
 
@@ -42,7 +45,8 @@ class Builder:
     def fresh(self, name: str) -> str:
         """An identifier for a letter of the page, or for what has no name."""
         stem = "".join(c if c.isalnum() else "_" for c in name.replace("+", "_plus_")).strip("_") or "t"
-        stem = f"v_{stem}" if stem[0].isdigit() or stem in _RESERVED else stem
+        is_taken = stem in _RESERVED or stem in self.indices or stem.endswith("_saved")
+        stem = f"v_{stem}" if is_taken or stem[0].isdigit() else stem
         found, count = stem, 0
         while found in self.taken or (stem == "t" and not count):
             count = self.counts[stem] = self.counts.get(stem, 0) + 1
@@ -161,5 +165,10 @@ def flat(node: Expression) -> list[Expression]:
     return [part for factor in node for part in flat(factor)] if isinstance(node, Product) else [node]
 
 
-#: Names that the source of a program uses itself.
-_RESERVED = frozenset(keyword.kwlist) | {"np", "jnp", "jax", "torch", "arrays", "loss", "coefficients", "math"}
+#: Names that the source of a program uses itself: of Python, of the primitives, and its own.
+_RESERVED = (
+    frozenset(keyword.kwlist)
+    | frozenset(dir(builtins))
+    | frozenset(vars(numpy_primitives))
+    | {"run", "arrays", "constants", "gradients", "like", "jax", "jnp", "torch"}
+)

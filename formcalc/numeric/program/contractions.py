@@ -39,6 +39,10 @@ class Contractions(Builder):
         word = self.word(rest, tuple(map(str, node.axes)))
         kept = {*word.output.values(), *word.ends, *map(str, node.axes)}
         word.scale *= number * self.repeats(word.factors, {*word.sizes} - kept, word.sizes)
+        if not word.factors and word.ends[0] == word.ends[1]:
+            size = word.sizes[word.ends[0]]
+            unit = self.map("identity", [], {"row": size, "col": size}, (float(size),))
+            return self.with_scalars(self.map("product", [unit], None, (word.scale,)), scalars)
         return self.with_scalars(self.contracted(word), scalars)
 
     def repeats(self, factors: list[Labelled], summed: set[str], sizes: dict[str, int]) -> int:

@@ -90,6 +90,7 @@ class _Emitter:
         step = "" if values.step == 1 else f", {values.step}"
         self.write(f"for {loop.index} in range({values.start}, {values.stop}{step}):")
         self.depth += 1
+        before = len(self.lines)
         for value in loop.inputs:
             self.write(self.given(value, f"arrays[{_indexed(self.by_value[value], loop.index)}]"))
         for value in loop.loads:
@@ -112,6 +113,8 @@ class _Emitter:
         if going:  # all at once: one state may go on as another
             names, texts = [value.name for value, _ in going], [self.laid(view, value) for value, view in going]
             self.write(f"{', '.join(names)} = {', '.join(texts)}")
+        if len(self.lines) == before:
+            self.write("pass")
         self.depth -= 1
         for state in loop.states:
             self.write(f"{state.end.name} = {state.value.name}")
@@ -143,7 +146,7 @@ class _Emitter:
                 return _sum(operands, step.numbers)
             case "product":
                 number = step.numbers[0]
-                factors = ([] if number == 1 else [repr(number)]) + [_enclosed(x) for x in operands]
+                factors = ([] if number == 1 else [repr(number)]) + operands
                 return " * ".join(factors)
             case "constant":
                 return f"{step.numbers[0]!r} * ones_of((), like)"
@@ -341,10 +344,6 @@ def _shape(sizes: Sequence[int]) -> str:
 
 def _tuple(sizes: Sequence[int]) -> str:
     return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
-
-
-def _enclosed(text: str) -> str:
-    return text
 
 
 def _sum(terms: Sequence[str], numbers: Sequence[float]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from formcalc.algebra import AxisSum, Expression, Letter, Product
+from formcalc.algebra import AxisSum, Expression, Letter, Product, postorder
 from formcalc.calculus import Form
 from formcalc.language import Model
 from formcalc.language.statements import Coefficient, Defined, inner_statements
@@ -46,7 +46,11 @@ def _candidates(form: Form) -> list[Letter]:
         elsewhere.update(_not_multiplied(expression))
     states = [state for block in (*model.source.statements, *form.backward.statements) for state in _states(block)]
     handed = {letter for state in states for letter in (state.start, state.next)}
-    return [letter for letter in found if letter not in elsewhere and letter not in handed]
+    # a cotangent that another loop reads stands there under its name alone
+    named = {
+        node.name for e in expressions for node in postorder(e) if isinstance(node, Letter) and not node.definition
+    }
+    return [x for x in found if x not in elsewhere and x not in handed and x.name not in named]
 
 
 def _states(statement: object) -> tuple:

@@ -269,7 +269,11 @@ class _Lowering(Maps):
     def layer_sum(self, node: LayerSum) -> View:
         loop = self.loops[node.index]
         section, before = self.section, self.loop
-        self.section, self.loop = loop, loop
+        self.loop = loop
+        if not self.varies(node[0]):  # the same in every layer
+            self.loop = before
+            return self.map("product", [self.view(node[0])], None, (float(len(loop.values)),))
+        self.section = loop
         view = self.view(node[0])
         self.section, self.loop = section, before
         slots = tuple(view.value.slots)
