@@ -110,12 +110,14 @@ class Builder:
         for view in views:
             sizes |= {role: view.value.sizes[slot] for role, slot in view.roles.items()}
         key = map_key(operation, views, numbers, along)
+        if not views:  # then its shape is what tells it from others
+            key = (*key, tuple(sorted(sizes.items())))
         if key in known:
             return self.reached(View(known[key], {role: role for role in known[key].slots}))
         turned = map_key(
             operation, [view.transposed for view in views], numbers, {"row": "col", "col": "row"}.get(along, along)
         )
-        if turned in known:
+        if views and turned in known:
             return self.reached(View(known[turned], {role: role for role in known[turned].slots})).transposed
         slots = self.map_slots(views, sizes, along)
         if operation == "rowdot":

@@ -32,10 +32,10 @@ def source(program: Lowered, dialect: Dialect) -> str:
 
     Results have the type of `like`.
     """
-    return _Emitter(program, dialect).text()
+    return Emitter(program, dialect).text()
 
 
-class _Emitter:
+class Emitter:
     def __init__(self, program: Lowered, dialect: Dialect) -> None:
         self.program = program
         self.dialect = dialect
@@ -327,8 +327,7 @@ class _Emitter:
             whole = tuple(self.program.inputs[letter].sizes.values())
             text = f"{self.dialect.module}.broadcast_to({text}, {_tuple(whole)})"
         key = _indexed(letter, index) if index else f'"{letter.name}"'
-        sign = "" if self.program.is_turned else "-"
-        self.write(f"gradients[{key}] = {sign}{text}", f"{letter}: {rows}×{columns}")
+        self.write(f"gradients[{key}] = -{text}", f"{letter}: {rows}×{columns}")
 
 
 def _count(labels: Sequence[str], sizes: dict[str, int]) -> int:

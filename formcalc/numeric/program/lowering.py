@@ -24,9 +24,9 @@ from formcalc.algebra import (
     transpose,
 )
 from formcalc.calculus import Form
-from formcalc.calculus.expansion import factors, repeated
+from formcalc.calculus.expansion import repeated
 from formcalc.errors import FormError
-from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Statement, inner_statements
+from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Statement
 from formcalc.language.unrolling import layer_range
 from formcalc.numeric.program.maps import Maps
 from formcalc.numeric.program.values import Kind, Loop, Section, State, Value, View
@@ -46,7 +46,7 @@ class Lowered:
         constants: the letters that are known, likewise.
         loss: the scalar.
         coefficients: of the weights, as the page writes them.
-        is_turned: whether these have the sign of the gradient already.
+        forward: how many of the sections compute the loss; the others are the backward pass.
     """
 
     size: Callable[[Dimension], int]
@@ -55,7 +55,7 @@ class Lowered:
     constants: dict[Letter, Value] = field(default_factory=dict)
     loss: View | None = None
     coefficients: dict[Letter, View] = field(default_factory=dict)
-    is_turned: bool = False
+    forward: int = 0
 
 
 def lower(form: Form, inlined: frozenset[Letter] = frozenset(), has_fused_softmax: bool = False) -> Lowered:
@@ -75,15 +75,7 @@ class _Lowering(Maps):
         self.backward = tuple(form.backward.statements)
         self.inlined = inlined
         self.substitution: dict[Expression, Expression] = {}
-        #: The names of cotangents, which the words of the form are linear in.
-        self.cotangents = {
-            inner.letter.name for inner in inner_statements(self.backward) if isinstance(inner, Defined)
-        } | {state.letter.name for block in self.backward if isinstance(block, Layers) for state in block.states}
-        self.cotangents |= {
-            state.end.name for block in self.backward if isinstance(block, Layers) for state in block.states
-        }
-        # in a form stated on a page, letters may stand for anything
-        self.result = Lowered(self.size, sections=[self.section], is_turned=not form.model.source.backward)
+        self.result = Lowered(self.size, sections=[self.section])
         #: What is known at the top, and in the layers of each family: views by expression, and by the name of a letter.
         self.views: dict[Family | None, dict[Expression, View]] = {None: {}}
         self.letters: dict[Family | None, dict[str, View]] = {None: {}}
@@ -93,6 +85,9 @@ class _Lowering(Maps):
         for statement in self.model.source.statements:
             self.statement(statement, is_backward=False)
         self.result.loss = self.view(self.written(self.model.source.loss))
+        self.section = Section()
+        self.result.forward = len(self.result.sections)
+        self.result.sections.append(self.section)
         for statement in self.backward:
             self.statement(statement, is_backward=True)
         return self.result
@@ -124,23 +119,8 @@ class _Lowering(Maps):
         return fold(expression, lambda node, parts: node.rebuild(parts), dict(self.substitution))
 
     def oriented(self, expression: Expression, is_backward: bool) -> View:
-        """A view; of the backward pass, through the transpose, so that cotangents lie in memory as values do.
-
-        The sign of the form is turned where it begins, in words without cotangents: then coefficients are gradients.
-        """
-        if not is_backward:
-            return self.view(expression)
-        signed = self.turned(expression) if self.result.is_turned else expression
-        return self.view(transpose(signed)).transposed
-
-    def turned(self, expression: Expression) -> Expression:
-        """An expression of the form with the sign of the gradient."""
-        if isinstance(expression, Sum):
-            return Sum(*map(self.turned, expression))
-        if isinstance(expression, (AxisSum, LayerSum)):
-            return expression.rebuild((self.turned(expression[0]),))
-        is_linear = any(isinstance(node, Letter) and node.name in self.cotangents for node in postorder(expression))
-        return expression if is_linear else Product(Number(-1), *factors(expression))
+        """A view; of the backward pass, through the transpose, so that cotangents lie in memory as values do."""
+        return self.view(transpose(expression)).transposed if is_backward else self.view(expression)
 
     def place(self) -> dict[str, View]:
         return self.letters[self.loop.family if self.loop is not None else None]
@@ -206,11 +186,12 @@ class _Lowering(Maps):
         turned = transpose(node)
         if turned is not node and turned in known:
             return self.reached(known[turned]).transposed
-        before = self.section
         if family is None and self.loop is not None:
-            self.section = self.loop.prelude  # the same in every layer
-        found = self.lowered(node)
-        self.section = before
+            before, self.section = self.section, self.loop.prelude  # the same in every layer
+            found = self.lowered(node)
+            self.section = before
+        else:
+            found = self.lowered(node)
         known[node] = found
         return self.reached(found)
 
@@ -267,20 +248,40 @@ class _Lowering(Maps):
         raise FormError(f"the letter {node.name} has no value here")
 
     def layer_sum(self, node: LayerSum) -> View:
+        """A sum over layers: added up in the loop of these, or in one of its own if it needs what came after."""
         loop = self.loops[node.index]
-        section, before = self.section, self.loop
         self.loop = loop
-        if not self.varies(node[0]):  # the same in every layer
-            self.loop = before
+        is_varying = self.varies(node[0])
+        self.loop = None
+        if not is_varying:
             return self.map("product", [self.view(node[0])], None, (float(len(loop.values)),))
-        self.section = loop
+        after = self.section
+        if not self.is_before(node[0], loop):
+            loop = Loop(index=loop.index, values=loop.values, family=loop.family)
+            after = Section()
+            self.result.sections += [loop.prelude, loop, after]
+        self.section = self.loop = loop
         view = self.view(node[0])
-        self.section, self.loop = section, before
-        slots = tuple(view.value.slots)
-        total = Value(self.fresh("sum"), slots, view.value.sizes, "array", str(node))
+        self.section, self.loop = after, None
+        total = Value(self.fresh("sum"), tuple(view.value.slots), view.value.sizes, "array", str(node))
         loop.sums.append((total, view))
-        self.home[total] = section
+        self.home[total] = after
         return View(total, view.roles)
+
+    def is_before(self, node: Expression, loop: Loop) -> bool:
+        """Whether all that an expression needs is known before, or in, a loop."""
+        sections = {section: place for place, section in enumerate(self.result.sections)}
+        top = self.views[None]
+        for part in postorder(node):
+            known = [top[part]] if part in top else []
+            if part.shape and transpose(part) in top:
+                known.append(top[transpose(part)])
+            if isinstance(part, Letter) and part.name not in self.letters[loop.family]:
+                known += [self.letters[None][part.name]] if part.name in self.letters[None] else []
+            for view in known:
+                if sections[self.home[view.value]] > sections[loop.prelude]:
+                    return False
+        return True
 
 
 def _is_one(letter: Letter, role: str) -> bool:

@@ -96,6 +96,8 @@ def softmax_slope(a: Array, r: Array, inner: Array | None = None) -> Array:
     if inner is None:
         inner = np.einsum("...i,...i->...", a, r)[..., None]
     result: Array = r - inner
+    if result.shape != np.broadcast_shapes(result.shape, a.shape):
+        return result * a
     result *= a
     return result
 
@@ -117,8 +119,7 @@ def norm(x: Array, epsilon: float) -> tuple[Array, Array]:
 
 def norm_slope(y: Array, inverse: Array, r: Array) -> Array:
     """The differential of LayerNorm at its value y: ``(R - mean(R) - y ∘ mean(y ∘ R)) / σ``."""
-    result = r - r.mean(-1, keepdims=True)
-    result -= y * (np.einsum("...i,...i->...", y, r) / y.shape[-1])[..., None]
+    result: Array = r - r.mean(-1, keepdims=True) - y * (np.einsum("...i,...i->...", y, r) / y.shape[-1])[..., None]
     result *= inverse
     return result
 

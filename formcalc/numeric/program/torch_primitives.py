@@ -75,7 +75,8 @@ def softmax(x: Array, mask: Array | None = None) -> Array:
 
 def softmax_slope(a: Array, r: Array) -> Array:
     """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``."""
-    return torch._softmax_backward_data(r.expand_as(a), a, -1, a.dtype)
+    r, a = torch.broadcast_tensors(r, a)
+    return torch._softmax_backward_data(r, a, -1, a.dtype)
 
 
 def logsoftmax(x: Array) -> Array:
@@ -91,11 +92,12 @@ def norm(x: Array, epsilon: float) -> tuple[Array, Array]:
 
 def norm_slope(y: Array, inverse: Array, r: Array) -> Array:
     """The differential of LayerNorm at its value y: ``(R - mean(R) - y ∘ mean(y ∘ R)) / σ``."""
+    y, r = torch.broadcast_tensors(y, r)
     # at y itself, of mean 0, the backward pass of the library is that of unit deviation
-    mean = torch.zeros_like(inverse)
-    wide = torch.ones_like(inverse)
+    mean = y.new_zeros((*y.shape[:-1], 1))
+    wide = torch.ones_like(mean)
     found, _, _ = torch.ops.aten.native_layer_norm_backward(
-        r.contiguous(), y, y.shape[-1:], mean, wide, None, None, [True, False, False]
+        r.contiguous(), y.contiguous(), y.shape[-1:], mean, wide, None, None, [True, False, False]
     )
     return found * inverse
 
