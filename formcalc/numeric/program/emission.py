@@ -16,15 +16,20 @@ _SPELLED = {"m": "relu", "a": "softmax"}
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an engine spells what differs: the permutation of axes, and the module of its functions."""
+    """How an engine spells what differs: the module of its functions, the permutation of axes, and a copy.
+
+    Attributes:
+        copy: none where arrays are not changed.
+    """
 
     module: str
     permute: str
+    copy: str
 
 
-NUMPY = Dialect("np", "transpose")
-JAX = Dialect("jnp", "transpose")
-TORCH = Dialect("torch", "permute")
+NUMPY = Dialect("np", "transpose", ".copy()")
+JAX = Dialect("jnp", "transpose", "")
+TORCH = Dialect("torch", "permute", ".clone()")
 
 
 def source(program: Lowered, dialect: Dialect) -> str:
@@ -36,11 +41,15 @@ def source(program: Lowered, dialect: Dialect) -> str:
 
 
 class Emitter:
+    """Writes the statements of a program, each value once, in the dialect of an engine."""
+
     def __init__(self, program: Lowered, dialect: Dialect) -> None:
         self.program = program
         self.dialect = dialect
         self.lines: list[str] = []
         self.depth = 1
+        #: Values whose memory is theirs alone, and not yet that of a gradient.
+        self.unshared = {s.out for section in program.sections for s in section.steps if _is_fresh(s)}
 
     def text(self) -> str:
         program = self.program
@@ -325,9 +334,24 @@ class Emitter:
             marks = [":" if slot in present else "None" for slot in wanted]
             text = f"{text}[{', '.join(marks)}]" if present else text
             whole = tuple(self.program.inputs[letter].sizes.values())
-            text = f"{self.dialect.module}.broadcast_to({text}, {_tuple(whole)})"
+            is_one = all(size == 1 for slot, size in zip(wanted, whole, strict=True) if slot not in present)
+            if is_one:
+                text = f"{text}.reshape({_shape(whole)})"
+            else:
+                text = f"{self.dialect.module}.broadcast_to({text}, {_tuple(whole)})"
+                self.unshared.discard(value)
         key = _indexed(letter, index) if index else f'"{letter.name}"'
-        self.write(f"gradients[{key}] = -{text}", f"{letter}: {rows}×{columns}")
+        if not self.program.is_turned:
+            text = f"-{text}"
+        elif value not in self.unshared:
+            text += self.dialect.copy
+        self.unshared.discard(value)
+        self.write(f"gradients[{key}] = {text}", f"{letter}: {rows}×{columns}")
+
+
+def _is_fresh(step: Step) -> bool:
+    """Whether a step makes a new array, and no view of an operand."""
+    return len(step.operands) > 1 or (isinstance(step, Map) and step.operation not in ("sum", "product", "broadcast"))
 
 
 def _count(labels: Sequence[str], sizes: dict[str, int]) -> int:

@@ -29,6 +29,7 @@ from formcalc.errors import FormError
 from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Statement
 from formcalc.language.unrolling import layer_range
 from formcalc.numeric.program.maps import Maps
+from formcalc.numeric.program.signs import turned
 from formcalc.numeric.program.values import Kind, Loop, Section, State, Value, View
 
 #: Letters that are no plain arrays, by role.
@@ -47,6 +48,7 @@ class Lowered:
         loss: the scalar.
         coefficients: of the weights, as the page writes them.
         forward: how many of the sections compute the loss; the others are the backward pass.
+        is_turned: whether coefficients have the sign of the gradient already.
     """
 
     size: Callable[[Dimension], int]
@@ -56,6 +58,7 @@ class Lowered:
     loss: View | None = None
     coefficients: dict[Letter, View] = field(default_factory=dict)
     forward: int = 0
+    is_turned: bool = False
 
 
 def lower(form: Form, inlined: frozenset[Letter] = frozenset(), has_fused_softmax: bool = False) -> Lowered:
@@ -75,7 +78,8 @@ class _Lowering(Maps):
         self.backward = tuple(form.backward.statements)
         self.inlined = inlined
         self.substitution: dict[Expression, Expression] = {}
-        self.result = Lowered(self.size, sections=[self.section])
+        self.turned = turned(form)
+        self.result = Lowered(self.size, sections=[self.section], is_turned=self.turned is not None)
         #: What is known at the top, and in the layers of each family: views by expression, and by the name of a letter.
         self.views: dict[Family | None, dict[Expression, View]] = {None: {}}
         self.letters: dict[Family | None, dict[str, View]] = {None: {}}
@@ -99,13 +103,17 @@ class _Lowering(Maps):
                     self.declare(letter)
             case Defined(letter=letter):
                 assert letter.definition is not None
-                definition = self.written(letter.definition)
+                definition = letter.definition
+                if is_backward and self.turned is not None:
+                    definition = self.turned.definitions[letter]
+                definition = self.written(definition)
                 if letter in self.inlined:
                     self.substitution |= {letter: definition, letter.transposed: transpose(definition)}
                 else:
                     self.place()[letter.name] = self.oriented(definition, is_backward)
             case Coefficient():
-                view = self.oriented(self.written(statement.value), True)
+                value = statement.value if self.turned is None else self.turned.coefficients[statement.letter]
+                view = self.oriented(self.written(value), True)
                 self.result.coefficients[statement.letter] = view
                 if self.loop is not None:
                     self.loop.coefficients[statement.letter] = view
