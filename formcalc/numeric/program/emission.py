@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from formcalc.algebra import Letter
 from formcalc.language.indices import subscripts
 from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.matrix_product import MatrixProduct, Side
 from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value, View
 
 #: What the source calls an operation; a slope is called by its operator, ``relu_slope``.
@@ -274,51 +275,34 @@ class Emitter:
         return self.permuted(text, names, [*(x for x in names if x != label), label])
 
     def product(self, step: Contract) -> str:
-        """A product of two arrays as one product of matrices, batched over what both and the result have."""
-        (a, a_labels), (b, b_labels) = step.operands
+        """A product of two arrays as one product of matrices."""
+        product = MatrixProduct.of(step)
         out = step.out.slots
-        sizes = {x: v.sizes[s] for v, labels in step.operands for s, x in labels.items()}
-        texts, names = [a.name, b.name], [[a_labels[s] for s in a.stored], [b_labels[s] for s in b.stored]]
-        for k in (0, 1):  # what only one of them has, and the result has not, is summed first
-            lone = tuple(p for p, x in enumerate(names[k]) if x not in out and x not in names[1 - k])
-            if lone:
-                texts[k] = f"{texts[k]}.sum({lone[0] if len(lone) == 1 else lone})"
-                names[k] = [x for p, x in enumerate(names[k]) if p not in lone]
-        both = [x for x in names[0] if x in names[1]]
-        batch = [x for x in out if x in both]
-        summed = [x for x in (names[0] if a.entries >= b.entries else names[1]) if x in both and x not in out]
-        free = [x for x in out if x not in batch]
-        if free and free[0] in names[1]:
-            texts, names = texts[::-1], names[::-1]
-        left, right = ([x for x in free if x in names[k]] for k in (0, 1))
-        small = min((0, 1), key=lambda k: _count(names[k], sizes))
-        if step.scale != 1:
-            texts[small] = f"({step.scale!r} * {texts[small]})"
-        if not summed:
+        texts = []
+        for k, side in enumerate(product.sides):
+            text = step.operands[side.place][0].name
+            if side.summed:
+                text = f"{text}.sum({side.summed[0] if len(side.summed) == 1 else side.summed})"
+            texts.append(f"({step.scale!r} * {text})" if step.scale != 1 and k == product.small else text)
+        if product.is_outer:
             aligned = []
-            for k in (0, 1):
-                text = self.permuted(texts[k], names[k], out)
-                marks = [":" if x in names[k] else "None" for x in out]
-                aligned.append(f"{text}[{', '.join(marks)}]" if "None" in marks else text)
+            for text, side in zip(texts, product.sides, strict=True):
+                permuted = self.permuted(text, side.names, out)
+                marks = [":" if x in side.names else "None" for x in out]
+                aligned.append(f"{permuted}[{', '.join(marks)}]" if "None" in marks else permuted)
             return " * ".join(aligned)
-        first = self.grouped(texts[0], names[0], batch, [left, summed], sizes)
-        second = self.grouped(texts[1], names[1], batch, [summed, right], sizes)
-        shape = [*batch, *left, *right]
+        first, second = (self.grouped(text, side, product) for text, side in zip(texts, product.sides, strict=True))
         text = f"{self.dialect.module}.matmul({first}, {second})"
-        if len(left) != 1 or len(right) != 1:
-            text = f"{text}.reshape({_shape([sizes[x] for x in shape])})"
-        return self.permuted(text, shape, out)
+        if product.is_grouped:
+            text = f"{text}.reshape({_shape([product.sizes[x] for x in product.result])})"
+        return self.permuted(text, product.result, out)
 
-    def grouped(
-        self, text: str, names: list[str], batch: list[str], groups: list[list[str]], sizes: dict[str, int]
-    ) -> str:
+    def grouped(self, text: str, side: Side, product: MatrixProduct) -> str:
         """An array as a stack of matrices: batches first, each group of labels one axis."""
-        order = [*batch, *groups[0], *groups[1]]
-        text = self.permuted(text, names, order)
-        if all(len(group) == 1 for group in groups):
+        text = self.permuted(text, side.names, [*product.batch, *side.groups[0], *side.groups[1]])
+        if all(len(group) == 1 for group in side.groups):
             return text
-        shape = [*(sizes[x] for x in batch), *(_count(group, sizes) for group in groups)]
-        return f"{text}.reshape({_shape(shape)})"
+        return f"{text}.reshape({_shape(product.shape(side.groups))})"
 
     # results
 
@@ -352,13 +336,6 @@ class Emitter:
 def _is_fresh(step: Step) -> bool:
     """Whether a step makes a new array, and no view of an operand."""
     return len(step.operands) > 1 or (isinstance(step, Map) and step.operation not in ("sum", "product", "broadcast"))
-
-
-def _count(labels: Sequence[str], sizes: dict[str, int]) -> int:
-    count = 1
-    for label in labels:
-        count *= sizes[label]
-    return count
 
 
 def _shape(sizes: Sequence[int]) -> str:
