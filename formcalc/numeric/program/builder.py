@@ -172,5 +172,5 @@ _RESERVED = (
     frozenset(keyword.kwlist)
     | frozenset(dir(builtins))
     | frozenset(vars(numpy_primitives))
-    | {"run", "arrays", "constants", "gradients", "like", "jax", "jnp", "torch"}
+    | {"run", "arrays", "constants", "gradients", "like", "prepare", "buffer", "k", "jax", "jnp", "torch"}
 )

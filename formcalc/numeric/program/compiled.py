@@ -16,26 +16,36 @@ from formcalc.errors import ArrayError, EvaluationError, FormcalcError, MissingE
 from formcalc.numeric.arrays import bind
 from formcalc.numeric.constants import CONSTANTS
 from formcalc.numeric.program import emission
+from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
 from formcalc.numeric.program.inlining import cheapest
 from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.memory import Memory
 from formcalc.numeric.program.plan import Plan
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that programs run on: the module it needs, how it spells permutations, and its floating point types."""
+    """An engine that programs run on: the module it needs, how it spells permutations, and its floating point types.
+
+    Attributes:
+        is_buffered: whether its arrays lie in memory that is planned before the run.
+    """
 
     module: str
     dialect: emission.Dialect
     primitives: str
     dtypes: tuple[str, ...]
     has_fused_softmax: bool = False
+    is_buffered: bool = False
 
+
+#: The bytes of one number.
+_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2}
 
 _HERE = "formcalc.numeric.program"
 
 ENGINES: dict[str, Engine] = {
-    "numpy": Engine("numpy", emission.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64")),
+    "numpy": Engine("numpy", emission.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64"), is_buffered=True),
     "jax": Engine("jax", emission.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16")),
     "torch": Engine("torch", emission.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16"), True),
 }
@@ -67,6 +77,7 @@ class Program:
         engine: ``numpy``, ``jax`` or ``torch``.
         dtype: the type of all floating point arrays.
         plan: its steps, with shapes, operations and bytes.
+        memory: where its arrays lie, and what they need.
         source: the code.
     """
 
@@ -76,16 +87,22 @@ class Program:
         self.dtype = dtype
         self._chosen = ENGINES[engine]
         self._lowered: Lowered = cheapest(form, self._chosen.has_fused_softmax)
-        self.source = emission.source(self._lowered, self._chosen.dialect)
+        self.memory: Memory = memory_of(self._lowered, _BYTES[dtype])
         self.plan = Plan.of(self._lowered, form.model.name)
         self._primitives = _imported(self._chosen.primitives, engine)
-        self._run = self._primitives.prepared(self._function(), self._constants(), dtype)
+        if self._chosen.is_buffered:
+            self.source = BufferedEmitter(self._lowered, self.memory).text()
+            prepare = self._function("prepare")
+            self._run = self._primitives.prepared(prepare, self._constants(), dtype, self.memory.workspace)
+        else:
+            self.source = emission.source(self._lowered, self._chosen.dialect)
+            self._run = self._primitives.prepared(self._function("run"), self._constants(), dtype)
 
-    def _function(self) -> Callable[..., Any]:
+    def _function(self, name: str) -> Callable[..., Any]:
         # the text is our own: letters of the page come in as names of arrays only
         namespace = dict(vars(self._primitives))
         exec(compile(self.source, f"<program of {self.form.model.name}>", "exec"), namespace)
-        found: Callable[..., Any] = namespace["run"]
+        found: Callable[..., Any] = namespace[name]
         return found
 
     def _constants(self) -> dict[str, np.ndarray]:

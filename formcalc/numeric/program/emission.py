@@ -48,14 +48,15 @@ class Emitter:
         self.program = program
         self.dialect = dialect
         self.lines: list[str] = []
-        self.depth = 1
+        self.depth = 0
         #: Values whose memory is theirs alone, and not yet that of a gradient.
         self.unshared = {s.out for section in program.sections for s in section.steps if _is_fresh(s)}
 
     def text(self) -> str:
         program = self.program
         in_loops = {value for section in program.sections if isinstance(section, Loop) for value in section.inputs}
-        self.lines.append("def run(arrays, constants, like):")
+        self.write("def run(arrays, constants, like):")
+        self.depth += 1
         for letter, value in program.inputs.items():
             if value not in in_loops:
                 self.write(self.given(value, f'arrays["{letter.name}"]'), value.source)
@@ -74,6 +75,7 @@ class Emitter:
                 self.coefficient(letter, view)
         assert program.loss is not None
         self.write(f"return {self.scalar(program.loss)}, gradients")
+        self.depth -= 1
         return "\n".join(self.lines) + "\n"
 
     def write(self, line: str, comment: str = "") -> None:
@@ -87,13 +89,13 @@ class Emitter:
         """The statement that takes an array, without its axes of one row or one column."""
         whole = [slot for slot in (*value.sizes,) if not (value.kind == "ids" and slot == "col")]
         kept = value.stored
-        return f"{value.name} = {text}" + ("" if len(kept) == len(whole) else f".reshape({_shape(value.shape)})")
+        return f"{value.name} = {text}" + ("" if len(kept) == len(whole) else f".reshape({shape_of(value.shape)})")
 
     def loop(self, loop: Loop) -> None:
         for value in loop.saves:
             self.write(f"{value.name}_saved = {{}}")
         for total, _ in loop.sums:
-            self.write(f"{total.name} = 0")
+            self.write(self.nothing(total))
         for state in loop.states:
             self.write(f"{state.value.name} = {self.laid(state.start, state.value)}")
         values = loop.values
@@ -102,7 +104,7 @@ class Emitter:
         self.depth += 1
         before = len(self.lines)
         for value in loop.inputs:
-            self.write(self.given(value, f"arrays[{_indexed(self.by_value[value], loop.index)}]"))
+            self.write(self.given(value, f"arrays[{indexed(self.by_value[value], loop.index)}]"))
         for value in loop.loads:
             if value not in loop.inputs:
                 letter = self.by_value.get(value)
@@ -110,13 +112,14 @@ class Emitter:
                 self.write(
                     f"{value.name} = {key}"
                     if letter is None
-                    else self.given(value, f"arrays[{_indexed(letter, loop.index)}]")
+                    else self.given(value, f"arrays[{indexed(letter, loop.index)}]")
                 )
+        self.enter(loop)
         self.steps(loop)
         for value in loop.saves:
             self.write(f"{value.name}_saved[{loop.index}] = {value.name}")
         for total, view in loop.sums:
-            self.write(f"{total.name} = {total.name} + {self.written_out(view.value).name}")
+            self.write(self.added(total, self.written_out(view.value).name))
         for letter, view in loop.coefficients.items():
             self.coefficient(letter, view, loop.index)
         going = [(state.value, state.outgoing) for state in loop.states if state.outgoing is not None]
@@ -129,12 +132,23 @@ class Emitter:
         for state in loop.states:
             self.write(f"{state.end.name} = {state.value.name}")
 
+    def enter(self, loop: Loop) -> None:
+        """What the steps of one layer need first."""
+
+    def nothing(self, total: Value) -> str:
+        """The statement that begins a sum over layers."""
+        return f"{total.name} = 0"
+
+    def added(self, total: Value, text: str) -> str:
+        """The statement that adds to a sum over layers."""
+        return f"{total.name} = {total.name} + {text}"
+
     def laid(self, view: View, value: Value) -> str:
         """A view, in the slots of a value, and in memory as the value is."""
         labels = {slot: role for role, slot in view.roles.items()}
         text = self.aligned((view.value, labels), value.slots)
         if not set(labels.values()) >= set(value.slots):
-            return f"{self.dialect.module}.broadcast_to({text}, {_tuple(value.shape)})"
+            return f"{self.dialect.module}.broadcast_to({text}, {tuple_of(value.shape)})"
         return text
 
     def steps(self, section: Section) -> None:
@@ -164,14 +178,12 @@ class Emitter:
                 value, labels = step.operands[0]
                 return self.permuted(self.written_out(value).name, [labels[s] for s in value.slots], step.out.slots)
             case "ones":
-                return f"ones_of({_tuple(step.out.shape)}, like)"
+                return f"ones_of({tuple_of(step.out.shape)}, like)"
             case "identity":
                 return f"identity_of({step.out.shape[0]}, like)" if step.out.shape else "ones_of((), like)"
             case "broadcast":
-                return f"{self.dialect.module}.broadcast_to({operands[0]}, {_tuple(step.out.shape)})"
-        name = step.operation.removesuffix("'")
-        name = _SPELLED.get(name, name) + ("_slope" if step.operation.endswith("'") else "")
-        return f"{name}({', '.join([*operands, *map(repr, step.numbers)])})"
+                return f"{self.dialect.module}.broadcast_to({operands[0]}, {tuple_of(step.out.shape)})"
+        return f"{spelled(step.operation)}({', '.join([*operands, *map(repr, step.numbers)])})"
 
     def aligned(self, operand: Labelled, slots: tuple[str, ...]) -> str:
         """An operand with an axis for every slot, in their order; of length one where it does not depend on it."""
@@ -277,32 +289,39 @@ class Emitter:
     def product(self, step: Contract) -> str:
         """A product of two arrays as one product of matrices."""
         product = MatrixProduct.of(step)
-        out = step.out.slots
+        if product.is_outer:
+            return " * ".join(self.outer(step, product))
         texts = []
         for k, side in enumerate(product.sides):
-            text = step.operands[side.place][0].name
-            if side.summed:
-                text = f"{text}.sum({side.summed[0] if len(side.summed) == 1 else side.summed})"
+            text = self.side(step, side)
             texts.append(f"({step.scale!r} * {text})" if step.scale != 1 and k == product.small else text)
-        if product.is_outer:
-            aligned = []
-            for text, side in zip(texts, product.sides, strict=True):
-                permuted = self.permuted(text, side.names, out)
-                marks = [":" if x in side.names else "None" for x in out]
-                aligned.append(f"{permuted}[{', '.join(marks)}]" if "None" in marks else permuted)
-            return " * ".join(aligned)
         first, second = (self.grouped(text, side, product) for text, side in zip(texts, product.sides, strict=True))
         text = f"{self.dialect.module}.matmul({first}, {second})"
         if product.is_grouped:
-            text = f"{text}.reshape({_shape([product.sizes[x] for x in product.result])})"
-        return self.permuted(text, product.result, out)
+            text = f"{text}.reshape({shape_of([product.sizes[x] for x in product.result])})"
+        return self.permuted(text, product.result, step.out.slots)
+
+    def side(self, step: Contract, side: Side) -> str:
+        """An operand of a product, without the axes that it alone has."""
+        text = step.operands[side.place][0].name
+        return f"{text}.sum({side.summed[0] if len(side.summed) == 1 else side.summed})" if side.summed else text
+
+    def outer(self, step: Contract, product: MatrixProduct) -> list[str]:
+        """The operands of a product without a sum, with an axis for every label of the result."""
+        aligned, out = [], step.out.slots
+        for k, side in enumerate(product.sides):
+            text = self.permuted(self.side(step, side), side.names, out)
+            marks = [":" if x in side.names else "None" for x in out]
+            text = f"{text}[{', '.join(marks)}]" if "None" in marks else text
+            aligned.append(f"({step.scale!r} * {text})" if step.scale != 1 and k == product.small else text)
+        return aligned
 
     def grouped(self, text: str, side: Side, product: MatrixProduct) -> str:
         """An array as a stack of matrices: batches first, each group of labels one axis."""
         text = self.permuted(text, side.names, [*product.batch, *side.groups[0], *side.groups[1]])
         if all(len(group) == 1 for group in side.groups):
             return text
-        return f"{text}.reshape({_shape(product.shape(side.groups))})"
+        return f"{text}.reshape({shape_of(product.shape(side.groups))})"
 
     # results
 
@@ -320,11 +339,11 @@ class Emitter:
             whole = tuple(self.program.inputs[letter].sizes.values())
             is_one = all(size == 1 for slot, size in zip(wanted, whole, strict=True) if slot not in present)
             if is_one:
-                text = f"{text}.reshape({_shape(whole)})"
+                text = f"{text}.reshape({shape_of(whole)})"
             else:
-                text = f"{self.dialect.module}.broadcast_to({text}, {_tuple(whole)})"
+                text = f"{self.dialect.module}.broadcast_to({text}, {tuple_of(whole)})"
                 self.unshared.discard(value)
-        key = _indexed(letter, index) if index else f'"{letter.name}"'
+        key = indexed(letter, index) if index else f'"{letter.name}"'
         if not self.program.is_turned:
             text = f"-{text}"
         elif value not in self.unshared:
@@ -338,11 +357,19 @@ def _is_fresh(step: Step) -> bool:
     return len(step.operands) > 1 or (isinstance(step, Map) and step.operation not in ("sum", "product", "broadcast"))
 
 
-def _shape(sizes: Sequence[int]) -> str:
+def spelled(operation: str) -> str:
+    """What the primitives call an operation."""
+    name = operation.removesuffix("'")
+    return _SPELLED.get(name, name) + ("_slope" if operation.endswith("'") else "")
+
+
+def shape_of(sizes: Sequence[int]) -> str:
+    """Sizes as the arguments of a reshape."""
     return ", ".join(map(str, sizes)) if sizes else "()"
 
 
-def _tuple(sizes: Sequence[int]) -> str:
+def tuple_of(sizes: Sequence[int]) -> str:
+    """Sizes as a tuple."""
     return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
 
 
@@ -355,7 +382,7 @@ def _sum(terms: Sequence[str], numbers: Sequence[float]) -> str:
     return text
 
 
-def _indexed(letter: Letter, index: str) -> str:
+def indexed(letter: Letter, index: str) -> str:
     """The name of a letter of layers as a formatted string: ``f"Q_{i}"``."""
     base = letter.name.partition("_")[0]
     parts = [f"{{{part}}}" if part == index else part for part in subscripts(letter.name)]

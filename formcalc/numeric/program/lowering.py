@@ -29,6 +29,7 @@ from formcalc.errors import FormError
 from formcalc.language.statements import Coefficient, Declared, Defined, Family, Layers, Statement
 from formcalc.language.unrolling import layer_range
 from formcalc.numeric.program.maps import Maps
+from formcalc.numeric.program.pruning import prune
 from formcalc.numeric.program.signs import turned
 from formcalc.numeric.program.values import Kind, Loop, Section, State, Value, View
 
@@ -94,6 +95,7 @@ class _Lowering(Maps):
         self.result.sections.append(self.section)
         for statement in self.backward:
             self.statement(statement, is_backward=True)
+        prune(self.result.sections, [self.result.loss, *self.result.coefficients.values()])
         return self.result
 
     def statement(self, statement: Statement, is_backward: bool) -> None:
@@ -168,7 +170,10 @@ class _Lowering(Maps):
         for statement in block.body:
             self.statement(statement, is_backward)
         for state, made in zip(block.states, loop.states, strict=True):
-            made.outgoing = self.letters[block.family][state.next.name]
+            going = self.letters[block.family][state.next.name]
+            # what goes out is made in this layer, if only as a copy
+            is_made = self.home.get(going.value) is loop and going.value in self.makers
+            made.outgoing = going if is_made else self.map("product", [going], None, (1.0,))
         self.loops[block.index] = loop
         self.section, self.loop = Section(), None
         self.result.sections.append(self.section)

@@ -81,7 +81,10 @@ class Maps(Contractions):
         *arguments, direction = node.children
         if row.is_elementwise:
             number, scalars, rest = self.scaled(direction)
-            found = self.map(f"{row.name}'", [self.dense(arguments[0]), self.dense(rest)])
+            point = self.dense(arguments[0])
+            if row.name == "m":  # the value is positive where its argument is, and is kept anyway
+                point = self.map(row.name, [point])
+            found = self.map(f"{row.name}'", [point, self.dense(rest)])
             if number == 1 and not scalars:
                 return found
             return self.map("product", [found, *map(self.view, scalars)], None, (number,))

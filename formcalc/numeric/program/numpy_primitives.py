@@ -1,14 +1,46 @@
-"""The primitives of programs in numpy. Operations by rows run along the last axis; arrays keep their type."""
+"""The primitives of programs in numpy. Operations by rows run along the last axis; arrays keep their type.
+
+What is computed goes to `out`, a new array if none is given; it may be the last operand, or the argument itself.
+Functions that need several passes take them in pieces that stay in the cache.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
+
+#: The bytes of one array that is worked on at once; several of them fit the second level of a cache.
+PIECE = 128 * 1024
+
+#: What arrays of the workspace begin at, a multiple of these bytes.
+ALIGNMENT = 64
+
+
+def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Arrays of one shape, the last of them that of the result, piece by piece."""
+    if arrays[-1].nbytes <= PIECE or not all(array.flags.c_contiguous for array in arrays):
+        yield arrays
+        return
+    flat = [array.reshape(-1) for array in arrays]
+    length = PIECE // arrays[-1].itemsize
+    for start in range(0, flat[-1].size, length):
+        yield tuple(array[start : start + length] for array in flat)
+
+
+def by_pieces(work: Callable[..., Any], *operands: Array, out: Array | None = None) -> Array:
+    """An elementwise function: `work` writes its last argument."""
+    out = np.empty(np.broadcast_shapes(*(x.shape for x in operands)), operands[0].dtype) if out is None else out
+    if any(x.shape != out.shape for x in operands):
+        operands = tuple(np.broadcast_to(x, out.shape) for x in operands)
+    for piece in pieces(*operands, out):
+        work(*piece)
+    return out
 
 
 def ones_of(shape: tuple[int, ...], like: Array) -> Array:
@@ -21,12 +53,11 @@ def identity_of(size: int, like: Array) -> Array:
     return np.eye(size, dtype=like.dtype)
 
 
-def select(table: Array, ids: Array) -> Array:
+def select(table: Array, ids: Array, out: Array | None = None) -> Array:
     """The rows of a table, (v, ...), with the ids (...); a row of zeros for a negative id."""
-    if ids.min() >= 0:
-        return table[ids]
-    rows = table[np.maximum(ids, 0)]
-    rows[ids < 0] = 0
+    rows = np.take(table, ids, axis=0, out=out, mode="clip")
+    if ids.size and ids.min() < 0:
+        rows[ids < 0] = 0
     return rows
 
 
@@ -68,192 +99,261 @@ def turned_back(x: Array) -> Array:
     return np.concatenate((x[..., half:], -x[..., :half]), -1)
 
 
-def softmax(x: Array, mask: Array | None = None) -> Array:
+def softmax(x: Array, mask: Array | None = None, out: Array | None = None) -> Array:
     """Softmax of each row, over what a mask allows; a row masked everywhere is 0."""
-    if mask is None:
-        e = x - x.max(-1, keepdims=True)
-        np.exp(e, out=e)
-    else:
-        allowed = mask != 0
-        e = np.where(allowed, x, -np.inf)
-        largest = e.max(-1, keepdims=True)
-        e -= np.where(np.isfinite(largest), largest, 0)
-        np.exp(e, out=e)
-    total = e.sum(-1, keepdims=True)
+    if mask is not None:
+        hidden = np.where(mask != 0, x.dtype.type(0), x.dtype.type(-np.inf))
+        out = x = np.add(x, hidden, out=out)
+    largest = x.max(-1, keepdims=True)
+    if mask is not None:
+        largest[largest == -np.inf] = 0
+    out = np.subtract(x, largest, out=out)
+    np.exp(out, out=out)
+    total = out.sum(-1, keepdims=True)
     if mask is not None:
         total[total == 0] = 1
-    e /= total
-    return e
+    np.reciprocal(total, out=total)
+    out *= total
+    return out
 
 
-def rowdot(x: Array, y: Array) -> Array:
+def rowdot(x: Array, y: Array, out: Array | None = None) -> Array:
     """The row sums of ``X ∘ Y``."""
-    return np.einsum("...i,...i->...", x, y)
+    if out is None:
+        return np.einsum("...i,...i->...", x, y)
+    return np.einsum("...i,...i->...", x, y, out=out)
 
 
-def softmax_slope(a: Array, r: Array, inner: Array | None = None) -> Array:
+def softmax_slope(a: Array, r: Array, inner: Array | None = None, out: Array | None = None) -> Array:
     """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``; `inner` is the row sum where known."""
     if inner is None:
-        inner = np.einsum("...i,...i->...", a, r)[..., None]
-    result: Array = r - inner
-    if result.shape != np.broadcast_shapes(result.shape, a.shape):
-        return result * a
-    result *= a
-    return result
+        inner = rowdot(a, r)[..., None]
+    if out is None:
+        return (r - inner) * a
+    np.subtract(r, inner, out=out)
+    return np.multiply(out, a, out=out)
 
 
-def logsoftmax(x: Array) -> Array:
+def logsoftmax(x: Array, out: Array | None = None) -> Array:
     """The logarithm of softmax of each row."""
-    shifted = x - x.max(-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return shifted
+    out = np.subtract(x, x.max(-1, keepdims=True), out=out)
+    out -= np.log(np.exp(out).sum(-1, keepdims=True))
+    return out
 
 
-def norm(x: Array, epsilon: float) -> tuple[Array, Array]:
+def norm(x: Array, epsilon: float, out: Array | None = None, inverse: Array | None = None) -> tuple[Array, Array]:
     """LayerNorm of each row without gain, and the inverse deviation."""
-    centred = x - x.mean(-1, keepdims=True)
-    inverse = 1 / np.sqrt(np.einsum("...i,...i->...", centred, centred) / x.shape[-1] + x.dtype.type(epsilon))
-    centred *= inverse[..., None]
-    return centred, inverse
+    out = np.subtract(x, x.mean(-1, keepdims=True), out=out)
+    square = rowdot(out, out) / x.dtype.type(x.shape[-1]) + x.dtype.type(epsilon)
+    inverse = np.divide(1, np.sqrt(square), out=inverse, dtype=x.dtype)
+    out *= inverse[..., None]
+    return out, inverse
 
 
-def norm_slope(y: Array, inverse: Array, r: Array) -> Array:
+def norm_slope(y: Array, inverse: Array, r: Array, out: Array | None = None) -> Array:
     """The differential of LayerNorm at its value y: ``(R - mean(R) - y ∘ mean(y ∘ R)) / σ``."""
-    result: Array = r - r.mean(-1, keepdims=True) - y * (np.einsum("...i,...i->...", y, r) / y.shape[-1])[..., None]
-    result *= inverse
-    return result
+    along = rowdot(y, r) / y.dtype.type(y.shape[-1])
+    centred = r - r.mean(-1, keepdims=True) if out is None else np.subtract(r, r.mean(-1, keepdims=True), out=out)
+    return _without(centred, y, along[..., None], inverse, out)
 
 
-def rms(x: Array, epsilon: float) -> tuple[Array, Array]:
+def _without(r: Array, y: Array, along: Array, inverse: Array, out: Array | None) -> Array:
+    """``(R - y ∘ along) ∘ inverse``, for vectors `along` and `inverse` of rows."""
+    if out is None:
+        return (r - y * along) * inverse
+    if y.shape != out.shape or not (y.flags.c_contiguous and r.flags.c_contiguous and out.flags.c_contiguous):
+        np.subtract(r, y * along, out=out)
+        return np.multiply(out, inverse, out=out)
+    width = out.shape[-1]
+    flat, values, direction = out.reshape(-1, width), y.reshape(-1, width), r.reshape(-1, width)
+    factor, scale = along.reshape(-1, 1), np.broadcast_to(inverse, (*out.shape[:-1], 1)).reshape(-1, 1)
+    count = max(1, PIECE // (width * out.itemsize))
+    for start in range(0, len(flat), count):
+        rows = slice(start, start + count)
+        np.subtract(direction[rows], values[rows] * factor[rows], out=flat[rows])
+        flat[rows] *= scale[rows]
+    return out
+
+
+def rms(x: Array, epsilon: float, out: Array | None = None, inverse: Array | None = None) -> tuple[Array, Array]:
     """RMSNorm of each row without gain, and the inverse root mean square."""
-    inverse = 1 / np.sqrt(np.einsum("...i,...i->...", x, x) / x.shape[-1] + x.dtype.type(epsilon))
-    return x * inverse[..., None], inverse
+    square = rowdot(x, x) / x.dtype.type(x.shape[-1]) + x.dtype.type(epsilon)
+    inverse = np.divide(1, np.sqrt(square), out=inverse, dtype=x.dtype)
+    return np.multiply(x, inverse[..., None], out=out), inverse
 
 
-def rms_slope(y: Array, inverse: Array, r: Array) -> Array:
+def rms_slope(y: Array, inverse: Array, r: Array, out: Array | None = None) -> Array:
     """The differential of RMSNorm at its value y: ``(R - y ∘ mean(y ∘ R)) / ρ``."""
-    result = r - y * (np.einsum("...i,...i->...", y, r) / y.shape[-1])[..., None]
-    result *= inverse
-    return result
+    along = rowdot(y, r) / y.dtype.type(y.shape[-1])
+    return _without(r, y, along[..., None], inverse, out)
 
 
-def relu(x: Array) -> Array:
+def relu(x: Array, out: Array | None = None) -> Array:
     """max(0, x)."""
-    return np.maximum(x, 0)
+    return np.maximum(x, 0, out=out)
 
 
-def relu_slope(x: Array, r: Array) -> Array:
+def relu_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """r where x is positive, else 0."""
-    return r * (x > 0)
+    return np.multiply(r, x > 0, out=out)
 
 
-def step(x: Array) -> Array:
+def step(x: Array, out: Array | None = None) -> Array:
     """1 where positive, else 0."""
-    return (x > 0).astype(x.dtype)
+    return np.greater(x, 0, out=out) if out is not None else (x > 0).astype(x.dtype)
 
 
-def step_slope(x: Array, r: Array) -> Array:
+def step_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """0, where there is a derivative."""
-    return np.zeros_like(x * r)
+    return np.multiply(x * 0, r * 0, out=out)
 
 
-exp = np.exp
+exp, log, sqrt, tanh = np.exp, np.log, np.sqrt, np.tanh
 
 
-def exp_slope(x: Array, r: Array) -> Array:
+def exp_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """exp(x), times r."""
-    return r * np.exp(x)
+    return by_pieces(lambda x, r, out: np.multiply(r, np.exp(x), out=out), x, r, out=out)
 
 
-log, sqrt, tanh = np.log, np.sqrt, np.tanh
-
-
-def log_slope(x: Array, r: Array) -> Array:
+def log_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """1/x, times r."""
-    return r * (1 / x)
+    return np.divide(r, x, out=out)
 
 
-def sqrt_slope(x: Array, r: Array) -> Array:
+def sqrt_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """1/(2 √x), times r."""
-    return r * (x.dtype.type(0.5) / np.sqrt(x))
+    return by_pieces(lambda x, r, out: np.multiply(r, x.dtype.type(0.5) / np.sqrt(x), out=out), x, r, out=out)
 
 
-def reciprocal(x: Array) -> Array:
+def reciprocal(x: Array, out: Array | None = None) -> Array:
     """1/x."""
-    return 1 / x
+    return np.divide(1, x, out=out, dtype=x.dtype)
 
 
-def reciprocal_slope(x: Array, r: Array) -> Array:
+def reciprocal_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """-1/x², times r."""
-    return r * (-1 / (x * x))
+    return by_pieces(lambda x, r, out: np.multiply(r, -1 / (x * x), out=out), x, r, out=out)
 
 
-def tanh_slope(x: Array, r: Array) -> Array:
+def tanh_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """tanh'(x), without cancellation far out, times r."""
-    e = np.exp(-2 * np.abs(x))
-    return r * (4 * e / (1 + e) ** 2)
+
+    def work(x: Array, r: Array, out: Array) -> None:
+        e = np.exp(-2 * np.abs(x))
+        np.multiply(r, 4 * e / (1 + e) ** 2, out=out)
+
+    return by_pieces(work, x, r, out=out)
 
 
-def sigmoid(x: Array) -> Array:
+def _logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)), which is exact far out: where exp overflows it is 0."""
-    return 1 / (1 + np.exp(-x))
+    e = np.exp(-x)
+    e += 1
+    return np.divide(1, e, out=e) if e.ndim else 1 / e
 
 
-def sigmoid_slope(x: Array, r: Array) -> Array:
+def sigmoid(x: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-x)), exact far out."""
+    return by_pieces(lambda x, out: np.copyto(out, _logistic(x)), x, out=out)
+
+
+def sigmoid_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """sigmoid(x) sigmoid(-x), times r."""
-    return r * (sigmoid(x) * sigmoid(-x))
+    return by_pieces(lambda x, r, out: np.multiply(r, _logistic(x) * _logistic(-x), out=out), x, r, out=out)
 
 
-def silu(x: Array) -> Array:
+def silu(x: Array, out: Array | None = None) -> Array:
     """x sigmoid(x)."""
-    return x * sigmoid(x)
+    return by_pieces(lambda x, out: np.multiply(x, _logistic(x), out=out), x, out=out)
 
 
-def silu_slope(x: Array, r: Array) -> Array:
+def silu_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """sigmoid(x) (1 + x sigmoid(-x)), times r."""
-    s = sigmoid(x)
-    return r * (s * (1 + x * (1 - s)))
+
+    def work(x: Array, r: Array, out: Array) -> None:
+        s = _logistic(x)
+        np.multiply(r, s * (1 + x * (1 - s)), out=out)
+
+    return by_pieces(work, x, r, out=out)
 
 
 _erf: Any = np.frompyfunc(math.erf, 1, 1)
 
 
-def erf(x: Array) -> Array:
+def erf(x: Array, out: Array | None = None) -> Array:
     """The error function."""
-    return np.asarray(_erf(x), x.dtype)
+    return by_pieces(lambda x, out: np.copyto(out, _erf(x).astype(x.dtype) if x.ndim else _erf(x)), x, out=out)
 
 
-def erf_slope(x: Array, r: Array) -> Array:
+def erf_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """2 π^{-1/2} exp(-x²), times r."""
-    return r * (x.dtype.type(2 / math.sqrt(math.pi)) * np.exp(-x * x))
+    factor = x.dtype.type(2 / math.sqrt(math.pi))
+    return by_pieces(lambda x, r, out: np.multiply(r, factor * np.exp(-x * x), out=out), x, r, out=out)
 
 
-def gelu(x: Array) -> Array:
+def _normal(x: Array) -> Array:
+    """Φ(x), the standard normal distribution function."""
+    half, root = x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
+    return half * (1 + erf(x * root))
+
+
+def gelu(x: Array, out: Array | None = None) -> Array:
     """x Φ(x), Φ the standard normal distribution function."""
-    return x * (x.dtype.type(0.5) * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))))
+    return by_pieces(lambda x, out: np.multiply(x, _normal(x), out=out), x, out=out)
 
 
-def gelu_slope(x: Array, r: Array) -> Array:
+def gelu_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """Φ(x) + x φ(x), φ the standard normal density, times r."""
-    density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
-    return r * (x.dtype.type(0.5) * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) + x * density)
+    factor = x.dtype.type(1 / math.sqrt(2 * math.pi))
+
+    def work(x: Array, r: Array, out: Array) -> None:
+        density = np.exp(-x * x / 2) * factor
+        np.multiply(r, _normal(x) + x * density, out=out)
+
+    return by_pieces(work, x, r, out=out)
 
 
-def gelu_tanh(x: Array) -> Array:
+def gelu_tanh(x: Array, out: Array | None = None) -> Array:
     """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
-    t = np.tanh(x * (x.dtype.type(_SCALE) + x.dtype.type(_SCALE * _CUBIC) * (x * x)))
-    t += 1
-    t *= x
-    t *= x.dtype.type(0.5)
-    return t
+    scale, cubic, half = map(x.dtype.type, (_SCALE, _SCALE * _CUBIC, 0.5))
+
+    def work(x: Array, out: Array) -> None:
+        t = np.asarray(x * x)
+        t *= cubic
+        t += scale
+        t *= x
+        np.tanh(t, out=t)
+        t += 1
+        t *= half
+        np.multiply(t, x, out=out)
+
+    return by_pieces(work, x, out=out)
 
 
-def gelu_tanh_slope(x: Array, r: Array) -> Array:
+def gelu_tanh_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     """The derivative of gelu_tanh, times r."""
-    square = x * x
-    t = np.tanh(x * (x.dtype.type(_SCALE) + x.dtype.type(_SCALE * _CUBIC) * square))
-    inner = x * (x.dtype.type(_SCALE) + x.dtype.type(3 * _SCALE * _CUBIC) * square)
-    return r * (x.dtype.type(0.5) * (1 + t + inner * (1 - t * t)))
+    scale, cubic, half = map(x.dtype.type, (_SCALE, _SCALE * _CUBIC, 0.5))
+
+    def work(x: Array, r: Array, out: Array) -> None:
+        square = np.asarray(x * x)
+        square *= cubic
+        t = np.asarray(square + scale)
+        t *= x
+        np.tanh(t, out=t)
+        # (1 + t + x (scale + 3 cubic x²) (1 - t²)) / 2
+        square *= 3
+        square += scale
+        square *= x
+        slope = np.asarray(t * t)
+        np.subtract(1, slope, out=slope)
+        slope *= square
+        slope += t
+        slope += 1
+        slope *= half
+        np.multiply(slope, r, out=out)
+
+    return by_pieces(work, x, r, out=out)
 
 
 _SCALE = math.sqrt(2 / math.pi)
@@ -261,17 +361,28 @@ _CUBIC = 0.044715
 
 
 def typed(arrays: dict[str, Array], dtype: str) -> dict[str, Array]:
-    """Arrays in the type of a program; ids stay integers."""
-    return {name: x if x.dtype.kind in "iu" else x.astype(dtype, copy=False) for name, x in arrays.items()}
+    """Arrays in the type of a program, in the order of their axes; ids stay integers."""
+    kinds = {name: x.dtype if x.dtype.kind in "iu" else np.dtype(dtype) for name, x in arrays.items()}
+    return {name: np.ascontiguousarray(x, kinds[name]).reshape(x.shape) for name, x in arrays.items()}
 
 
-def prepared(run: Callable[..., Any], constants: dict[str, Array], dtype: str) -> Callable[[dict[str, Array]], Any]:
-    """The program as a function of arrays of its type."""
+def prepared(
+    prepare: Callable[..., Any], constants: dict[str, Array], dtype: str, workspace: int
+) -> Callable[[dict[str, Array]], Any]:
+    """The program as a function of arrays of its type; runs take turns, since they share their workspace."""
     like = np.empty(0, dtype)
     known = typed(constants, dtype)
+    memory = np.empty(workspace + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    lock = Lock()
+
+    def buffer(offset: int, shape: tuple[int, ...]) -> Array:
+        return np.ndarray(shape, dtype, memory, start + offset)
+
+    run = prepare(buffer)
 
     def call(arrays: dict[str, Array]) -> Any:
-        with np.errstate(all="ignore"):
+        with lock, np.errstate(all="ignore"):
             return run(arrays, known, like)
 
     return call

@@ -1,0 +1,301 @@
+"""The source of a numpy program: every step writes to memory that was planned before the run.
+
+The source defines ``prepare(buffer) -> run``: `buffer` gives an array of a shape at an offset of the workspace.
+"""
+
+from __future__ import annotations
+
+import math
+
+from formcalc.algebra import Letter
+from formcalc.numeric.program.emission import NUMPY, Emitter, indexed, shape_of, spelled, tuple_of
+from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
+from formcalc.numeric.program.memory import Block, Memory, made
+from formcalc.numeric.program.values import Contract, Loop, Map, Section, Step, Value, View
+
+
+def scratch(step: Step) -> dict[str, tuple[int, ...]]:
+    """The arrays that a step needs for itself, by a suffix of their names: operands in another order or scaled."""
+    needed: dict[str, tuple[int, ...]] = {}
+    if isinstance(step, Contract):
+        if len(step.operands) == 2 and all(value.kind == "array" for value, _ in step.operands):
+            needed = _product_scratch(step, MatrixProduct.of(step))
+    elif step.operation == "sum" and any(_is_scaled(step, k) for k in range(len(step.operands))):
+        needed["term"] = step.out.shape
+    return needed
+
+
+def _product_scratch(step: Contract, product: MatrixProduct) -> dict[str, tuple[int, ...]]:
+    if product.is_outer:
+        return {}
+    needed = {}
+    for k, (name, side) in enumerate(zip(("left", "right"), product.sides, strict=True)):
+        if not is_view(side.names, side.groups):
+            needed[name] = tuple(product.sizes[x] for x in (*product.batch, *side.groups[0], *side.groups[1]))
+        elif k == product.small and _is_scale_inside(step, product):
+            needed[name] = tuple(product.sizes[x] for x in side.names)
+    if not is_view(step.out.slots, _result_groups(product)):
+        needed["result"] = product.shape(_result_groups(product))
+    return needed
+
+
+def _result_groups(product: MatrixProduct) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return product.sides[0].groups[0], product.sides[1].groups[1]
+
+
+def _is_scale_inside(step: Contract, product: MatrixProduct) -> bool:
+    """Whether the scale of a product goes to an operand, which is smaller than the result."""
+    side = product.sides[product.small]
+    return step.scale != 1 and math.prod(product.sizes[x] for x in side.names) < step.out.entries
+
+
+def _is_scaled(step: Map, place: int) -> bool:
+    """Whether a term of a sum is a large array times a number other than 1 and -1."""
+    value, _ = step.operands[place]
+    return abs(step.numbers[place]) != 1 and 4 * value.entries > step.out.entries
+
+
+def memory_of(program: Lowered, itemsize: int) -> Memory:
+    """The memory of a numpy program."""
+    return Memory.of(program, itemsize, lambda step: list(scratch(step).values()))
+
+
+class BufferedEmitter(Emitter):
+    """Writes ``prepare``: the arrays of the workspace, and the run that fills them."""
+
+    def __init__(self, program: Lowered, memory: Memory) -> None:
+        super().__init__(program, NUMPY)
+        self.memory = memory
+        self.unshared = set()  # what the workspace holds is copied for the caller
+        loops = [section for section in program.sections if isinstance(section, Loop)]
+        named = {value for loop in loops for value in (*loop.saves, *loop.loads)}
+        named |= {value for loop in loops for state in loop.states for value in (state.value, state.end)}
+        #: Blocks with a copy for each layer, or for this layer and the next; their names change from layer to layer.
+        self.changing = {block for value, block in memory.blocks.items() if block.copies > 1 or value in named}
+        self.allocated: set[Block] = set()
+
+    def text(self) -> str:
+        self.write("def prepare(buffer):")
+        self.depth += 1
+        for block in dict.fromkeys(self.memory.blocks.values()):
+            self.declare(block)
+        for step, blocks in self.memory.scratch.items():
+            for (suffix, shape), block in zip(scratch(step).items(), blocks, strict=True):
+                self.write(f"{step.out.name}_{suffix} = buffer({block.offset}, {tuple_of(shape)})")
+        text = super().text()
+        return f"{text}    return run\n"
+
+    def declare(self, block: Block) -> None:
+        if block.letter is not None:
+            return
+        if block in self.changing:
+            shape = tuple_of(block.values[0].shape)
+            place = f"{block.offset} + k * {block.size}" if block.copies > 1 else str(block.offset)
+            self.write(f"{_list(block)} = [buffer({place}, {shape}) for k in range({block.copies})]")
+            return
+        for value in block.values:
+            self.write(f"{value.name} = buffer({block.offset}, {tuple_of(value.shape)})")
+
+    def enter(self, loop: Loop) -> None:
+        made_here = {value for step in loop.steps for value in made(step)}
+        for block in dict.fromkeys(self.memory.blocks[value] for value in made_here):
+            if block in self.changing:
+                names = " = ".join(value.name for value in block.values if value in made_here)
+                self.write(f"{names} = {_list(block)}[{_place(block, loop)}]")
+        self.allocated.clear()
+        self.index = loop.index
+
+    def steps(self, section: Section) -> None:
+        if not isinstance(section, Loop):
+            self.index = ""
+        for step in section.steps:
+            block = self.memory.blocks[step.out]
+            if block.letter is not None and block not in self.allocated:
+                self.allocate(block, block.letter)
+            for line in self.contracting(step) if isinstance(step, Contract) else self.mapping(step):
+                self.write(line)
+
+    def allocate(self, block: Block, letter: Letter) -> None:
+        """Memory for a gradient, which the caller keeps."""
+        self.allocated.add(block)
+        key = indexed(letter, self.index) if self.is_in_layers(letter) else f'"{letter.name}"'
+        shape = tuple(self.program.inputs[letter].sizes.values())
+        names = [value.name for value in block.values]
+        text = f"gradients[{key}] = np.empty({tuple_of(shape)}, like.dtype)"
+        own = block.values[-1].shape
+        if shape == own:
+            self.write(f"{' = '.join(names)} = {text}")
+        else:
+            self.write(text)
+            self.write(f"{' = '.join(names)} = gradients[{key}].reshape({shape_of(own)})")
+
+    def is_in_layers(self, letter: Letter) -> bool:
+        return any(isinstance(s, Loop) and letter in s.coefficients for s in self.program.sections)
+
+    def nothing(self, total: Value) -> str:
+        block = self.memory.blocks[total]
+        if block.letter is not None:
+            self.index = ""
+            self.allocate(block, block.letter)
+        return f"{total.name}.fill(0)"
+
+    def added(self, total: Value, text: str) -> str:
+        return f"np.add({total.name}, {text}, out={total.name})"
+
+    def coefficient(self, letter: Letter, view: View, index: str = "") -> None:
+        block = self.memory.blocks.get(view.value)
+        if block is None or block.letter is not letter:
+            super().coefficient(letter, view, index)
+
+    def scalar(self, view: View) -> str:
+        return f"{view.value.name}.copy()"
+
+    # maps
+
+    def mapping(self, step: Map) -> list[str]:
+        out = step.out.name
+        match step.operation:
+            case "sum":
+                return self.summing(step)
+            case "product":
+                return self.multiplying(step)
+            case "constant" | "ones":
+                return [f"{out}.fill({step.numbers[0]!r})" if step.operation == "constant" else f"{out}.fill(1)"]
+            case "dense" | "identity" | "broadcast":
+                return [f"{out}[...] = {self.map(step)}"]
+        slots = (*step.out.slots, step.along) if step.operation == "rowdot" else step.out.slots
+        operands = [self.aligned(operand, slots) for operand in step.operands]
+        outs = [f"out={out}", *(f"inverse={value.name}" for value in step.more)]
+        return [f"{spelled(step.operation)}({', '.join([*operands, *map(repr, step.numbers), *outs])})"]
+
+    def ordered(self, step: Map) -> list[int]:
+        """The operands of a sum or a product: first the one that the result is written over, then by size."""
+        block = self.memory.blocks[step.out]
+
+        def rank(place: int) -> tuple[bool, int]:
+            value, _ = step.operands[place]
+            return self.memory.blocks.get(value) is not block or value.entries < step.out.entries, -value.entries
+
+        return sorted(range(len(step.operands)), key=rank)
+
+    def summing(self, step: Map) -> list[str]:
+        out, lines = step.out.name, []
+        order = self.ordered(step)
+        texts = [self.aligned(operand, step.out.slots) for operand in step.operands]
+        first = order[0]
+        if len(order) == 1 or abs(step.numbers[first]) != 1:
+            lines.append(_scaled(texts[first], step.numbers[first], out))
+            sign = 1.0
+        else:
+            sign = step.numbers[first]
+        before = out if lines else texts[first]
+        for place in order[1:]:
+            number = step.numbers[place] * sign  # with the sign of the first term taken out
+            if _is_scaled(step, place):
+                lines.append(f"np.multiply({texts[place]}, {abs(number)!r}, out={out}_term)")
+                text = f"{out}_term"
+            else:
+                text = texts[place] if abs(number) == 1 else f"({abs(number)!r} * {texts[place]})"
+            if sign < 0 < step.numbers[place] and len(order) == 2:
+                lines.append(f"np.subtract({text}, {before}, out={out})")
+                return lines
+            lines.append(f"np.{'add' if number > 0 else 'subtract'}({before}, {text}, out={out})")
+            before = out
+        if sign < 0:
+            lines.append(f"np.negative({out}, out={out})")
+        return lines
+
+    def multiplying(self, step: Map) -> list[str]:
+        out, number = step.out.name, step.numbers[0]
+        large: list[str] = []
+        small = [] if number == 1 else [repr(number)]
+        for place in self.ordered(step):
+            text = self.aligned(step.operands[place], step.out.slots)
+            is_small = large and 2 * step.operands[place][0].entries <= step.out.entries
+            (small if is_small else large).append(text)
+        factors = large + ([" * ".join(small)] if small else [])
+        if len(factors) == 1:
+            return [f"{out}[...] = {factors[0]}"]
+        before, lines = factors[0], []
+        for factor in factors[1:]:
+            lines.append(f"np.multiply({before}, {factor}, out={out})")
+            before = out
+        return lines
+
+    # contractions
+
+    def contracting(self, step: Contract) -> list[str]:
+        if len(step.operands) == 1 or any(value.kind != "array" for value, _ in step.operands):
+            return self.summing_up(step) or [f"{step.out.name}[...] = {self.contract(step)}"]
+        product = MatrixProduct.of(step)
+        if product.is_outer:
+            return [f"np.multiply({', '.join(self.outer(step, product))}, out={step.out.name})"]
+        return self.multiplying_matrices(step, product)
+
+    def summing_up(self, step: Contract) -> list[str]:
+        """Sums over axes of one array."""
+        value, labels = step.operands[0]
+        names = [labels[slot] for slot in value.stored]
+        kept = tuple(x for x in names if x in step.out.slots)
+        is_plain = value.kind == "array" and len(set(names)) == len(names) > len(kept)
+        if len(step.operands) > 1 or not is_plain or kept != step.out.slots:
+            return []
+        axes = tuple(k for k, x in enumerate(names) if x not in kept)
+        lines = [f"np.add.reduce({value.name}, {axes}, out={step.out.name})"]
+        if step.scale != 1:
+            lines.append(f"np.multiply({step.out.name}, {step.scale!r}, out={step.out.name})")
+        return lines
+
+    def multiplying_matrices(self, step: Contract, product: MatrixProduct) -> list[str]:
+        out, lines = step.out.name, []
+        needed = _product_scratch(step, product)
+        is_inside = _is_scale_inside(step, product)
+        texts = []
+        for k, (name, side) in enumerate(zip(("left", "right"), product.sides, strict=True)):
+            text = self.side(step, side)
+            scale = step.scale if is_inside and k == product.small else 1.0
+            own = f"{out}_{name}"
+            order = (*product.batch, *side.groups[0], *side.groups[1])
+            if name not in needed:
+                texts.append(self.grouped(text, side, product))
+            elif is_view(side.names, side.groups):
+                lines.append(_scaled(text, scale, own))
+                texts.append(self.grouped(own, side, product))
+            else:
+                lines.append(_scaled(self.permuted(text, side.names, order), scale, own))
+                laid = Side(side.place, order, (), side.groups)
+                texts.append(self.grouped(own, laid, product))
+        groups = _result_groups(product)
+        target = f"{out}_result"
+        if "result" not in needed:
+            target = self.permuted(out, step.out.slots, product.result)
+            if product.is_grouped:
+                target = f"{target}.reshape({shape_of(product.shape(groups))})"
+        lines.append(f"np.matmul({texts[0]}, {texts[1]}, out={target})")
+        if "result" in needed:
+            whole = f"{target}.reshape({shape_of([product.sizes[x] for x in product.result])})"
+            lines.append(f"{out}[...] = {self.permuted(whole, product.result, step.out.slots)}")
+        if step.scale != 1 and not is_inside:
+            lines.append(f"np.multiply({out}, {step.scale!r}, out={out})")
+        return lines
+
+
+def _scaled(text: str, number: float, out: str) -> str:
+    if number == 1:
+        return f"{out}[...] = {text}"
+    return f"np.negative({text}, out={out})" if number == -1 else f"np.multiply({text}, {number!r}, out={out})"
+
+
+def _list(block: Block) -> str:
+    return f"{block.values[-1].name}_each"
+
+
+def _place(block: Block, loop: Loop) -> str:
+    """Which copy of a block a layer writes."""
+    if block.copies == 1:
+        return "0"
+    if block.copies < len(loop.values):
+        return f"{loop.index} % {block.copies}"
+    lowest = min(loop.values)
+    return f"{loop.index} - {lowest}" if lowest else loop.index
