@@ -21,7 +21,7 @@ class Builder:
         section: where steps go.
         loop: the layers that are being written, if any.
         numbered: values by what they compute, at the top and in the layers of each family.
-        home: the section in which a value is computed, and `makers` the step.
+        home: the section in which a value is computed.
     """
 
     def __init__(self, form: Form) -> None:
@@ -30,7 +30,8 @@ class Builder:
         self.loop: Loop | None = None
         self.numbered: dict[Family | None, dict[tuple, Value]] = {None: {}}
         self.home: dict[Value, Section] = {}
-        self.makers: dict[Value, Step] = {}
+        #: Of words, the labels of the slots under which the word is known.
+        self.normal: dict[Value, dict[str, str]] = {}
         self.has_fused_softmax = False
         self.taken: set[str] = set()
         self.counts: dict[str, int] = {}
@@ -57,17 +58,6 @@ class Builder:
     def emit(self, step: Step) -> None:
         self.section.steps.append(step)
         self.home[step.out] = self.section
-        self.makers[step.out] = step
-
-    def reached(self, view: View) -> View:
-        """The view, which another loop saves if it comes from there."""
-        value, loop = view.value, self.loop
-        home = self.home.get(value)
-        if loop is not None and isinstance(home, Loop) and home is not loop and value not in loop.loads:
-            loop.loads.append(value)
-            if value not in home.inputs and value not in home.saves:
-                home.saves.append(value)
-        return view
 
     def number(self, node: Expression) -> float:
         if isinstance(node, Number):
@@ -113,12 +103,12 @@ class Builder:
         if not views:  # then its shape is what tells it from others
             key = (*key, tuple(sorted(sizes.items())))
         if key in known:
-            return self.reached(View(known[key], {role: role for role in known[key].slots}))
+            return View(known[key], {role: role for role in known[key].slots})
         turned = map_key(
             operation, [view.transposed for view in views], numbers, {"row": "col", "col": "row"}.get(along, along)
         )
         if views and turned in known:
-            return self.reached(View(known[turned], {role: role for role in known[turned].slots})).transposed
+            return View(known[turned], {role: role for role in known[turned].slots}).transposed
         slots = self.map_slots(views, sizes, along)
         if operation == "rowdot":
             slots = slots[:-1]
@@ -135,7 +125,7 @@ class Builder:
     def more(self, operation: str, name: str, views: Sequence[View], numbers: tuple[float, ...], along: str) -> View:
         """Another result of a map that has been computed."""
         made = self.products()[map_key(f"{operation}.{name}", views, numbers, along)]
-        return self.reached(View(made, {slot: slot for slot in made.slots}))
+        return View(made, {slot: slot for slot in made.slots})
 
     def map_slots(self, views: Sequence[View], sizes: dict[str, int], along: str) -> tuple[str, ...]:
         """The slots of the result in the order of its largest operand; a row that is worked on is last."""

@@ -17,10 +17,10 @@ from formcalc.numeric.arrays import bind
 from formcalc.numeric.constants import CONSTANTS
 from formcalc.numeric.program import emission
 from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
-from formcalc.numeric.program.inlining import cheapest
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory
 from formcalc.numeric.program.plan import Plan
+from formcalc.numeric.program.rewriting import cheapest
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Words as contractions: labels for the places between factors, and an order of multiplication."""
+"""Words as contractions: labels for the places between factors. The order of multiplication is left open."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from formcalc.algebra import AxisSum, Dimension, Expression, Letter, Trace
 from formcalc.numeric.program.builder import Builder, flat
-from formcalc.numeric.program.ordering import Factor, Order, cheapest
 from formcalc.numeric.program.values import Contract, Labelled, Value, View
 
 
@@ -86,7 +85,7 @@ class Contractions(Builder):
         return Word(factors, output, sizes, 1.0, (names[0], names[-1]))
 
     def contracted(self, word: Word) -> View:
-        """The view of a word, its factors multiplied in the cheapest order."""
+        """The view of a word, as one product of all its factors."""
         if not word.factors:
             return self.map("constant", [], {}, (word.scale,))
         keep = frozenset(word.output.values())
@@ -95,52 +94,45 @@ class Contractions(Builder):
         if len(word.factors) == 1 and is_whole:
             view = _view(word.factors[0], word.output)
             return view if word.scale == 1 else self.map("product", [self.dense_view(view)], None, (word.scale,))
-        factors = [Factor(frozenset(x.values()), x.get("col", "") if v.kind == "ids" else "") for v, x in word.factors]
-        parts = [(i, j) for i in range(len(factors)) for j in range(i + 1, len(factors))]
-        known = frozenset(part for part in parts if self.key(word, part, keep, 1.0)[0] in self.products())
-        order, _ = cheapest(factors, keep, word.sizes, known)
-        return _view(self.part(order, word, keep, word.scale), word.output)
+        key, normal = self.key(word, keep, word.scale)
+        known = self.products()
+        if key not in known:
+            order = self.contraction_order(keep, word)
+            out = Value(self.fresh("t"), tuple(order), {label: word.sizes[label] for label in order})
+            self.emit(Contract(out, tuple(word.factors), word.scale))
+            known[key] = out
+            self.normal[out] = normal
+        out = known[key]
+        names = {new: old for old, new in normal.items()}
+        own = self.normal[out]
+        return _view((out, {slot: names[own[slot]] for slot in out.slots}), word.output)
+
+    def inner_sum(self, value: View, towards: View) -> View:
+        """The row sums of ``A ∘ R``; where ``R`` is a product ``G V^t``, they are those of ``G ∘ (A V)``, in shorter rows.
+
+        Rows are an axis of this word: the sums of one of them are a word of its own.
+        """
+        roles = {"row": "rows"}
+        factors = [
+            (view.value, {slot: roles.get(role, role) for role, slot in view.roles.items()})
+            for view in (towards, value)
+        ]
+        sizes = {label: v.sizes[slot] for v, labels in factors for slot, label in labels.items()}
+        output = {role: roles.get(role, role) for view in (towards, value) for role in view.roles if role != "col"}
+        return self.contracted(Word(factors, output, sizes, 1.0, ("", "")))
 
     def dense_view(self, view: View) -> View:
         return view if view.value.kind == "array" else self.map("dense", [view])
 
-    def part(self, order: Order, word: Word, keep: frozenset[str], scale: float) -> Labelled:
-        """A part of a word multiplied in an order, which is not computed twice; `keep` are the labels of the result."""
-        if isinstance(order, int) and len(word.factors) > 1:
-            return word.factors[order]
-        places = _places(order)
-        key, normal = self.key(word, (places[0], places[-1]), keep, scale)
-        known = self.products()
-        if key not in known:
-            if isinstance(order, int):
-                operands = [word.factors[0]]
-            else:
-                labels = [frozenset(x for k in _places(part) for x in word.factors[k][1].values()) for part in order]
-                operands = [self.part(order[k], word, labels[k] & (keep | labels[1 - k]), 1.0) for k in (0, 1)]
-            sizes = {normal[label]: word.sizes[label] for label in keep}
-            out = Value(self.fresh("t"), tuple(normal[label] for label in self.contraction_order(keep, word)), sizes)
-            # labels that the part sums over inside are none of the operands'
-            given = tuple((v, {slot: normal[x] for slot, x in labels.items()}) for v, labels in operands)
-            self.emit(Contract(out, given, scale))
-            known[key] = out
-        names = {new: old for old, new in normal.items()}
-        out = self.reached(View(known[key], {})).value
-        return out, {slot: names[slot] for slot in out.slots}
-
-    def key(
-        self, word: Word, ends: tuple[int, int], keep: frozenset[str], scale: float
-    ) -> tuple[tuple, dict[str, str]]:
-        """What a part of a word computes, whatever the names of its labels and the order of its factors."""
-        factors = word.factors[ends[0] : ends[1] + 1]
-        rest = [label for k, (_, x) in enumerate(word.factors) if not ends[0] <= k <= ends[1] for label in x.values()]
-        kept = keep.union(rest)
-        ordered = sorted(factors, key=lambda factor: (factor[0].name, [factor[1][slot] for slot in factor[0].slots]))
+    def key(self, word: Word, keep: frozenset[str], scale: float) -> tuple[tuple, dict[str, str]]:
+        """What a word computes, whatever the names of its labels and the order of its factors."""
+        ordered = sorted(word.factors, key=lambda factor: (factor[0].name, [factor[1][s] for s in factor[0].slots]))
         normal: dict[str, str] = {}
         for value, labels in ordered:
             for slot in value.slots:
                 normal.setdefault(labels[slot], f"s{len(normal)}")
         shape = tuple((value.name, tuple(normal[labels[slot]] for slot in value.slots)) for value, labels in ordered)
-        return (shape, frozenset(normal[label] for label in normal if label in kept), scale), normal
+        return (shape, frozenset(normal[label] for label in normal if label in keep), scale), normal
 
     def contraction_order(self, keep: frozenset[str], word: Word) -> list[str]:
         """The order of the labels in memory: batches, rows, heads, columns; of scores, heads before rows."""
@@ -161,7 +153,3 @@ def _view(product: Labelled, output: dict[str, str]) -> View:
 
 def _is(node: Expression, role: str) -> bool:
     return isinstance(node, Letter) and node.role == role
-
-
-def _places(order: Order) -> list[int]:
-    return [order] if isinstance(order, int) else [place for part in order for place in _places(part)]

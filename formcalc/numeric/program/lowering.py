@@ -19,7 +19,6 @@ from formcalc.algebra import (
     Sum,
     Trace,
     excerpt,
-    fold,
     postorder,
     transpose,
 )
@@ -62,23 +61,19 @@ class Lowered:
     is_turned: bool = False
 
 
-def lower(form: Form, inlined: frozenset[Letter] = frozenset(), has_fused_softmax: bool = False) -> Lowered:
-    """The steps that compute the loss of a model and every coefficient of its form.
+class Lowering(Maps):
+    """The steps that compute the loss of a model and every coefficient of its form, as the pages write them.
+
+    Words are products of all their factors, in no order yet.
 
     Args:
-        inlined: letters with definitions that are not computed: their words become parts of the words they stand in.
         has_fused_softmax: whether the engine takes the differential of softmax in one pass, its row sums included.
     """
-    return _Lowering(form, inlined, has_fused_softmax).run()
 
-
-class _Lowering(Maps):
-    def __init__(self, form: Form, inlined: frozenset[Letter], has_fused_softmax: bool) -> None:
+    def __init__(self, form: Form, has_fused_softmax: bool = False) -> None:
         super().__init__(form)
         self.has_fused_softmax = has_fused_softmax
         self.backward = tuple(form.backward.statements)
-        self.inlined = inlined
-        self.substitution: dict[Expression, Expression] = {}
         self.turned = turned(form)
         self.result = Lowered(self.size, sections=[self.section], is_turned=self.turned is not None)
         #: What is known at the top, and in the layers of each family: views by expression, and by the name of a letter.
@@ -89,7 +84,7 @@ class _Lowering(Maps):
     def run(self) -> Lowered:
         for statement in self.model.source.statements:
             self.statement(statement, is_backward=False)
-        self.result.loss = self.view(self.written(self.model.source.loss))
+        self.result.loss = self.view(self.model.source.loss)
         self.section = Section()
         self.result.forward = len(self.result.sections)
         self.result.sections.append(self.section)
@@ -108,25 +103,15 @@ class _Lowering(Maps):
                 definition = letter.definition
                 if is_backward and self.turned is not None:
                     definition = self.turned.definitions[letter]
-                definition = self.written(definition)
-                if letter in self.inlined:
-                    self.substitution |= {letter: definition, letter.transposed: transpose(definition)}
-                else:
-                    self.place()[letter.name] = self.oriented(definition, is_backward)
+                self.place()[letter.name] = self.oriented(definition, is_backward)
             case Coefficient():
                 value = statement.value if self.turned is None else self.turned.coefficients[statement.letter]
-                view = self.oriented(self.written(value), True)
+                view = self.oriented(value, True)
                 self.result.coefficients[statement.letter] = view
                 if self.loop is not None:
                     self.loop.coefficients[statement.letter] = view
             case Layers():
                 self.layers(statement, is_backward)
-
-    def written(self, expression: Expression) -> Expression:
-        """An expression with the definitions of inlined letters in their places."""
-        if not self.substitution:
-            return expression
-        return fold(expression, lambda node, parts: node.rebuild(parts), dict(self.substitution))
 
     def oriented(self, expression: Expression, is_backward: bool) -> View:
         """A view; of the backward pass, through the transpose, so that cotangents lie in memory as values do."""
@@ -195,10 +180,10 @@ class _Lowering(Maps):
         family = self.family(node)
         known = self.views[family]
         if node in known:
-            return self.reached(known[node])
+            return known[node]
         turned = transpose(node)
         if turned is not node and turned in known:
-            return self.reached(known[turned]).transposed
+            return known[turned].transposed
         if family is None and self.loop is not None:
             before, self.section = self.section, self.loop.prelude  # the same in every layer
             found = self.lowered(node)
@@ -206,7 +191,7 @@ class _Lowering(Maps):
         else:
             found = self.lowered(node)
         known[node] = found
-        return self.reached(found)
+        return found
 
     def family(self, node: Expression) -> Family | None:
         """The family of layers that an expression belongs to; none if it is the same in all of them."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from formcalc.algebra import Apply, Expression, Hadamard, Number, Product, Sum, transpose
 from formcalc.calculus.differential import unfold
-from formcalc.numeric.program.contractions import Contractions, Word
-from formcalc.numeric.program.values import Contract, View
+from formcalc.numeric.program.contractions import Contractions
+from formcalc.numeric.program.values import View
 from formcalc.operators import Differential, Operator
 
 #: What the primitives call the operators that act by rows.
@@ -98,31 +98,3 @@ class Maps(Contractions):
         views, numbers = self.row_arguments(row, tuple(arguments))
         inverse = self.more(_BY_ROWS[row.name], "inverse", views, numbers, "col")
         return self.map(f"{_BY_ROWS[row.name]}'", [value, inverse, towards], None, (), "col")
-
-    def inner_sum(self, value: View, towards: View) -> View | None:
-        """The row sums of ``A ∘ (G V^t)`` as those of ``G ∘ (A V)``, where ``A V`` is known: shorter rows."""
-        maker = self.makers.get(towards.value)
-        if not isinstance(maker, Contract) or len(maker.operands) != 2:
-            return None
-        role = {slot: role for role, slot in towards.roles.items()}
-        # labels of the product as roles of the direction; what it sums over keeps its name
-        parts = [(v, {slot: role.get(label, f"inner {label}") for slot, label in x.items()}) for v, x in maker.operands]
-        keys = [part for part in parts if "col" in part[1].values() and "row" not in part[1].values()]
-        rest = [part for part in parts if "row" in part[1].values() and "col" not in part[1].values()]
-        if len(keys) != 1 or len(rest) != 1:
-            return None
-        (keyed, _), (outer, outer_labels) = keys[0], rest[0]
-        inside = [label for label in outer_labels.values() if label.startswith("inner")]
-        if len(inside) != 1 or not keyed.kind == outer.kind == "array" or maker.scale != 1:
-            return None
-        given = (value.value, {slot: role for role, slot in value.roles.items()})
-        output = {label: label for label in {*given[1].values(), *keys[0][1].values()} if label != "col"}
-        word = Word([given, keys[0]], output, {}, 1.0, ("row", inside[0]))
-        key, normal = self.key(word, (0, 1), frozenset(output), 1.0)
-        known = self.products().get(key)
-        if known is None:
-            return None
-        names = {new: old for old, new in normal.items()}
-        product = self.reached(View(known, {names[slot]: slot for slot in known.slots}))
-        other = View(outer, {label: slot for slot, label in outer_labels.items()})
-        return self.map("rowdot", [product, other], None, (), inside[0])

@@ -1,11 +1,17 @@
-"""The order in which the factors of a word are multiplied: the cheapest one for given sizes."""
+"""The order in which the factors of a word are multiplied: the cheapest one for given sizes.
+
+A cost is a whole number: operations first, then the entries of what is made, so that of two orders with the same number
+of operations the one with the smaller intermediate values is the cheaper. Ties go from left to right.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+#: An operation costs as much as this many entries: more than any program makes.
+OPERATION = 1 << 44
 
 
 @dataclass(frozen=True)
@@ -14,56 +20,123 @@ class Factor:
 
     Attributes:
         free: the label that costs nothing, the columns of one-hot rows.
+        repeats: how often it changes in one run, as the layers do.
+        is_ones: whether all its entries are 1: what it is multiplied with is added up.
     """
 
-    labels: frozenset[str]
-    free: str = ""
+    labels: frozenset
+    free: Hashable = None
+    repeats: int = 1
+    is_ones: bool = False
 
+
+#: The factors from the first to the last of a part of a word.
+Part: TypeAlias = tuple[int, int]
 
 #: A factor by its place in the word, or the product of two parts.
 Order: TypeAlias = "int | tuple[Order, Order]"
 
 
+class Orders:
+    """All orders in which neighbours of a word can be multiplied, and what they cost.
+
+    A label is summed over as soon as neither the rest of the word nor the result has it.
+    """
+
+    def __init__(self, factors: Sequence[Factor], output: Collection[Hashable], sizes: Any) -> None:
+        self.count = len(factors)
+        #: Sets of labels are bits of a number.
+        bits = {label: 1 << place for place, label in enumerate({x: None for f in factors for x in f.labels})}
+        self.bits = bits
+        self.sizes = [int(sizes[label]) for label in bits]
+        self.products: dict[int, int] = {0: 1}
+        self.labels = labels = [sum(bits[label] for label in factor.labels) for factor in factors]
+        self.free = [bits.get(factor.free, 0) for factor in factors]
+        self.repeats = [factor.repeats for factor in factors]
+        self.ones = [factor.is_ones for factor in factors]
+        kept = sum(bits[label] for label in {*output} if label in bits)
+        before, after = [kept], [0]  # labels of the result and of what stands before, and of what stands after
+        for mask, other in zip(labels, reversed(labels), strict=True):
+            before.append(before[-1] | mask)
+            after.append(after[-1] | other)
+        #: The labels that a part keeps.
+        self.within: dict[Part, int] = {}
+        for i in range(self.count):
+            inside = 0
+            for j in range(i, self.count):
+                inside |= labels[j]
+                self.within[i, j] = inside & (before[i] | after[self.count - 1 - j])
+        self.known: dict[frozenset[Part], tuple[dict[Part, int], dict[Part, int]]] = {}
+
+    def size(self, mask: int) -> int:
+        """The product of the sizes of labels."""
+        if mask not in self.products:
+            low = mask & -mask
+            self.products[mask] = self.sizes[low.bit_length() - 1] * self.size(mask ^ low)
+        return self.products[mask]
+
+    def reduction(self, i: int) -> int:
+        """The cost of summing a factor over what nothing else has."""
+        if self.labels[i] == self.within[i, i] or self.free[i]:
+            return 0
+        return (self.size(self.labels[i]) * OPERATION + self.size(self.within[i, i])) * self.repeats[i]
+
+    def step(self, i: int, k: int, j: int) -> int:
+        """The cost of the product of the parts from i to k, and from k + 1 to j."""
+        free = (self.free[i] if i == k else 0) | (self.free[j] if k + 1 == j else 0)
+        is_sum = (i == k and self.ones[i]) or (k + 1 == j and self.ones[j])
+        operations = self.size((self.within[i, k] | self.within[k + 1, j]) & ~free) * (1 if free or is_sum else 2)
+        return (operations * OPERATION + self.size(self.within[i, j])) * max(self.repeats[i : j + 1])
+
+    def best(self, known: frozenset[Part] = frozenset()) -> tuple[dict[Part, int], dict[Part, int]]:
+        """For each part, what the cheapest order costs, and after which factor it splits the part.
+
+        Args:
+            known: parts that have been computed already, and cost nothing in larger ones.
+        """
+        if known in self.known:
+            return self.known[known]
+        costs = {(i, i): self.reduction(i) for i in range(self.count)}
+        used = {part: 0 if part in known else cost for part, cost in costs.items()}
+        splits: dict[Part, int] = {}
+        for length in range(1, self.count):
+            for i in range(self.count - length):
+                j = i + length
+                best = split = -1
+                for k in range(j - 1, i - 1, -1):
+                    cost = used[i, k] + used[k + 1, j]
+                    if best < 0 or cost < best:
+                        cost += self.step(i, k, j)
+                        if best < 0 or cost < best:
+                            best, split = cost, k
+                costs[i, j], splits[i, j] = best, split
+                used[i, j] = 0 if (i, j) in known else best
+        self.known[known] = costs, splits
+        return costs, splits
+
+    def order(self, splits: Mapping[Part, int], i: int, j: int) -> Order:
+        """A part as nested pairs."""
+        if i == j:
+            return i
+        return self.order(splits, i, splits[i, j]), self.order(splits, splits[i, j] + 1, j)
+
+
 def cheapest(
     factors: Sequence[Factor],
-    output: frozenset[str],
-    sizes: Mapping[str, int],
-    known: frozenset[tuple[int, int]] = frozenset(),
+    output: Collection[Hashable],
+    sizes: Any,
+    known: frozenset[Part] = frozenset(),
 ) -> tuple[Order, int]:
-    """The order with the fewest multiplications, and their number.
-
-    A dynamic programme over the parts of the word that are next to each other. A label is summed over as soon as
-    neither the rest of the word nor the result has it.
+    """The order with the fewest operations, and their number.
 
     Args:
         known: parts, from the first to the last factor, that have been computed already and cost nothing.
 
     >>> X, Q, K = Factor(frozenset("Td")), Factor(frozenset("dn")), Factor(frozenset("ne"))
     >>> cheapest([X, Q, K], frozenset("Te"), {"T": 100, "d": 10, "n": 2, "e": 10})
-    (((0, 1), 2), 4000)
+    (((0, 1), 2), 8000)
     """
-    count = len(factors)
-    if count == 1:
-        return 0, 0
-    outside = {
-        (i, j): output.union(*(factor.labels for k, factor in enumerate(factors) if not i <= k <= j))
-        for i in range(count)
-        for j in range(i, count)
-    }
-    within = {
-        (i, j): frozenset().union(*(factor.labels for factor in factors[i : j + 1])) & outside[i, j]
-        for i in range(count)
-        for j in range(i, count)
-    }
-    best: dict[tuple[int, int], tuple[int, Order]] = {(i, i): (0, i) for i in range(count)}
-    for length in range(1, count):
-        for i in range(count - length):
-            j = i + length
-            options: list[tuple[int, Order]] = []
-            for k in range(i, j):
-                free = {factors[i].free if i == k else "", factors[j].free if k + 1 == j else ""}
-                work = math.prod(sizes[label] for label in within[i, k] | within[k + 1, j] if label not in free)
-                options.append((best[i, k][0] + best[k + 1, j][0] + work, (best[i, k][1], best[k + 1, j][1])))
-            cost, order = min(options, key=lambda option: option[0])
-            best[i, j] = (0 if (i, j) in known else cost, order)
-    return best[0, count - 1][1], best[0, count - 1][0]
+    orders = Orders(factors, output, sizes)
+    costs, splits = orders.best(known)
+    last = len(factors) - 1
+    return orders.order(splits, 0, last), costs[0, last] // OPERATION
