@@ -148,15 +148,24 @@ def orders(i, j):
         yield from ((left, right) for left in orders(i, k) for right in orders(k + 1, j))
 
 
+def chosen(splits, i, j):
+    """A part as nested pairs."""
+    if i == j:
+        return i
+    return chosen(splits, i, splits[i, j]), chosen(splits, splits[i, j] + 1, j)
+
+
 def cost(order, factors, output, sizes):
-    """The multiplications of an order, and the labels and places of what comes out."""
+    """The operations of an order, and the labels and places of what comes out."""
     if isinstance(order, int):
         places = {order}
         work, present = 0, factors[order].labels
+        if not present <= output.union(*(factor.labels for k, factor in enumerate(factors) if k != order)):
+            work = math.prod(sizes[label] for label in present)
     else:
         (first, some, here), (second, others, there) = (cost(part, factors, output, sizes) for part in order)
         places, present = here | there, some | others
-        work = first + second + math.prod(sizes[label] for label in present)
+        work = first + second + 2 * math.prod(sizes[label] for label in present)
     outside = output.union(*(factor.labels for k, factor in enumerate(factors) if k not in places))
     return work, present & outside, places
 
@@ -165,16 +174,21 @@ def cost(order, factors, output, sizes):
 @given(chains())
 def test_no_order_of_neighbours_is_cheaper(chain):
     factors, output, sizes = chain
-    order, found = ordering.cheapest(factors, output, sizes)
-    assert found == cost(order, factors, output, sizes)[0]
-    assert found == min(cost(other, factors, output, sizes)[0] for other in orders(0, len(factors) - 1))
+    last = len(factors) - 1
+    costs, splits = ordering.Orders(factors, output, sizes).best()
+    found = costs[0, last] // ordering.OPERATION
+    assert found == cost(chosen(splits, 0, last), factors, output, sizes)[0]
+    assert found == min(cost(other, factors, output, sizes)[0] for other in orders(0, last))
 
 
 def test_what_is_known_costs_nothing():
     factors = [ordering.Factor(frozenset(labels)) for labels in ("ab", "bc", "cd")]
     sizes = {"a": 2, "b": 50, "c": 50, "d": 3}
-    assert ordering.cheapest(factors, frozenset("ad"), sizes) == (((0, 1), 2), 5300)
-    assert ordering.cheapest(factors, frozenset("ad"), sizes, frozenset({(1, 2)})) == ((0, (1, 2)), 300)
+    both = ordering.Orders(factors, frozenset("ad"), sizes)
+    costs, splits = both.best()
+    assert (chosen(splits, 0, 2), costs[0, 2] // ordering.OPERATION) == (((0, 1), 2), 10600)
+    costs, splits = both.best(frozenset({(1, 2)}))
+    assert (chosen(splits, 0, 2), costs[0, 2] // ordering.OPERATION) == ((0, (1, 2)), 600)
 
 
 def test_attention_without_softmax_never_makes_the_scores():

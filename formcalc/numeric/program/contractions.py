@@ -108,7 +108,7 @@ class Contractions(Builder):
         return _view((out, {slot: names[own[slot]] for slot in out.slots}), word.output)
 
     def inner_sum(self, value: View, towards: View) -> View:
-        """The row sums of ``A ∘ R``; where ``R`` is a product ``G V^t``, they are those of ``G ∘ (A V)``, in shorter rows.
+        """The row sums of ``A ∘ R``; where ``R`` is a product ``G V^t``, those of ``G ∘ (A V)``, in shorter rows.
 
         Rows are an axis of this word: the sums of one of them are a word of its own.
         """

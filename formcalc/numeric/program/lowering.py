@@ -60,6 +60,11 @@ class Lowered:
     forward: int = 0
     is_turned: bool = False
 
+    @property
+    def results(self) -> list[View]:
+        """What the program computes."""
+        return [*([self.loss] if self.loss is not None else []), *self.coefficients.values()]
+
 
 class Lowering(Maps):
     """The steps that compute the loss of a model and every coefficient of its form, as the pages write them.
@@ -90,7 +95,7 @@ class Lowering(Maps):
         self.result.sections.append(self.section)
         for statement in self.backward:
             self.statement(statement, is_backward=True)
-        prune(self.result.sections, [self.result.loss, *self.result.coefficients.values()])
+        prune(self.result.sections, self.result.results)
         return self.result
 
     def statement(self, statement: Statement, is_backward: bool) -> None:
@@ -157,7 +162,8 @@ class Lowering(Maps):
         for state, made in zip(block.states, loop.states, strict=True):
             going = self.letters[block.family][state.next.name]
             # what goes out is made in this layer, if only as a copy
-            is_made = self.home.get(going.value) is loop and going.value in self.makers
+            is_given = going.value in loop.inputs or any(going.value is other.value for other in loop.states)
+            is_made = self.home.get(going.value) is loop and not is_given
             made.outgoing = going if is_made else self.map("product", [going], None, (1.0,))
         self.loops[block.index] = loop
         self.section, self.loop = Section(), None

@@ -6,7 +6,7 @@ of operations the one with the smaller intermediate values is the cheaper. Ties 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -33,14 +33,16 @@ class Factor:
 #: The factors from the first to the last of a part of a word.
 Part: TypeAlias = tuple[int, int]
 
-#: A factor by its place in the word, or the product of two parts.
-Order: TypeAlias = "int | tuple[Order, Order]"
-
 
 class Orders:
     """All orders in which neighbours of a word can be multiplied, and what they cost.
 
     A label is summed over as soon as neither the rest of the word nor the result has it.
+
+    >>> X, Q, K = Factor(frozenset("Td")), Factor(frozenset("dn")), Factor(frozenset("ne"))
+    >>> costs, splits = Orders([X, Q, K], "Te", {"T": 100, "d": 10, "n": 2, "e": 10}).best()
+    >>> costs[0, 2] // OPERATION, splits[0, 2]  # X Q first, then K
+    (8000, 1)
     """
 
     def __init__(self, factors: Sequence[Factor], output: Collection[Hashable], sizes: Any) -> None:
@@ -113,30 +115,3 @@ class Orders:
                 used[i, j] = 0 if (i, j) in known else best
         self.known[known] = costs, splits
         return costs, splits
-
-    def order(self, splits: Mapping[Part, int], i: int, j: int) -> Order:
-        """A part as nested pairs."""
-        if i == j:
-            return i
-        return self.order(splits, i, splits[i, j]), self.order(splits, splits[i, j] + 1, j)
-
-
-def cheapest(
-    factors: Sequence[Factor],
-    output: Collection[Hashable],
-    sizes: Any,
-    known: frozenset[Part] = frozenset(),
-) -> tuple[Order, int]:
-    """The order with the fewest operations, and their number.
-
-    Args:
-        known: parts, from the first to the last factor, that have been computed already and cost nothing.
-
-    >>> X, Q, K = Factor(frozenset("Td")), Factor(frozenset("dn")), Factor(frozenset("ne"))
-    >>> cheapest([X, Q, K], frozenset("Te"), {"T": 100, "d": 10, "n": 2, "e": 10})
-    (((0, 1), 2), 8000)
-    """
-    orders = Orders(factors, output, sizes)
-    costs, splits = orders.best(known)
-    last = len(factors) - 1
-    return orders.order(splits, 0, last), costs[0, last] // OPERATION

@@ -1,12 +1,13 @@
 """The cheapest way to compute a program: which sums to multiply out, what to factor, which products to share.
 
-The choices meet in one number, the cost of the whole program, forward and backward. They are made one at a time, as long as
-the cost falls; for each, the order of multiplication and the products that words share are found anew where they change.
+The choices meet in one number, the cost of the whole program, forward and backward. They are made one at a time, as
+long as the cost falls; for each, the order of multiplication and the products that words share are found anew where
+they change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from formcalc.numeric.program.factoring import Group, groups
@@ -128,7 +129,7 @@ class Planner:
             self.taken_out[place] = [word for word in left if word is not None]
         return self.taken_out[place]
 
-    def product(self, group: Group, output: Iterable[int]) -> Word:
+    def product(self, group: Group, output: Collection[int]) -> Word:
         """The common factors of a group times the sum of the rests."""
         inside: Placed = (self.sum(group), group.labels)
         return Word(self.names, (*group.before, inside, *group.after), output, group.scale)

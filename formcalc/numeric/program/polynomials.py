@@ -1,7 +1,7 @@
 """What a program computes by products and sums alone, as polynomials in its other values.
 
-A value that is a word is inlined wherever it is multiplied: whether it is computed by itself is decided with the order of
-multiplication. A sum is inlined where products are to distribute over it.
+A value that is a word is inlined wherever it is multiplied: whether it is computed by itself is decided with the order
+of multiplication. A sum is inlined where products are to distribute over it.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ class Polynomials:
 
     def read(self, step: Step) -> None:
         if isinstance(step, Contract):
-            self.linears[step.out] = self.linear(step, [(step.scale, step.operands)], step.sizes())
+            self.linears[step.out] = self.linear(step, [(step.scale, step.operands)])
         elif step.operation == "sum" and not step.more:
             terms = [(number, (operand,)) for number, operand in zip(step.numbers, step.operands, strict=True)]
-            self.linears[step.out] = self.linear(step, terms, dict(step.out.sizes))
+            self.linears[step.out] = self.linear(step, terms)
         elif step.operation == "product" and len(step.operands) == 1 and step.operands[0][0].kind == "array":
-            self.linears[step.out] = self.linear(step, [(step.numbers[0], step.operands)], dict(step.out.sizes))
+            self.linears[step.out] = self.linear(step, [(step.numbers[0], step.operands)])
         else:
             operands = step.operands
             if step.operation == "softmax'" and len(operands) == 3:
@@ -88,7 +88,7 @@ class Polynomials:
                 operands = operands[:2]
             self.needed.update(value for value, _ in operands)
 
-    def linear(self, step: Step, terms: Sequence[tuple[float, Sequence[Labelled]]], sizes: dict[str, int]) -> Linear:
+    def linear(self, step: Step, terms: Sequence[tuple[float, Sequence[Labelled]]]) -> Linear:
         numbers: dict[str, int] = {}
         for _, operands in terms:
             for value, labels in operands:

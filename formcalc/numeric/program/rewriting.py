@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from formcalc.calculus import Form
-from formcalc.numeric.program.liveness import kept_for_later, pruned
 from formcalc.numeric.program.lowering import Lowered, Lowering
 from formcalc.numeric.program.ordering import Part
 from formcalc.numeric.program.planning import Outline, Planner
+from formcalc.numeric.program.pruning import keep_for_later, prune
 from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value, View
 from formcalc.numeric.program.words import Placed, Word
 
@@ -33,6 +33,10 @@ class Rewriting:
             if value not in outline.words:
                 self.named.setdefault(word.keys[word.whole], (value, word))
         self.added = set(planner.sums.values())
+        loops = [section for section in lowering.result.sections if isinstance(section, Loop)]
+        states = [state for loop in loops for state in loop.states]
+        self.states = {state.value for state in states}
+        self.handed_on = {state.outgoing.value for state in states if state.outgoing is not None}
 
     def run(self) -> Lowered:
         program = self.lowering.result
@@ -59,9 +63,9 @@ class Rewriting:
         """Put a step where all layers can see it, or into the layers if it depends on them."""
         home, loop = self.lowering.home, self.section
         section = self.section
-        if isinstance(loop, Loop) and isinstance(step, Contract):
-            if not any(isinstance(home.get(value), Loop) for value, _ in step.operands):
-                section = loop.prelude
+        is_the_same = isinstance(step, Contract) and not any(isinstance(home.get(v), Loop) for v, _ in step.operands)
+        if isinstance(loop, Loop) and is_the_same:
+            section = loop.prelude
         section.steps.append(step)
         for value in (step.out, *step.more) if isinstance(step, Map) else (step.out,):
             home[value] = section
@@ -111,10 +115,15 @@ class Rewriting:
             return
         roles = {slots[label]: slot for slot, label in zip(found.slots, own, strict=True)}
         number = _ratio(words[0].scale, scale)
-        if number == 1:
+        if number == 1 and not (value in self.handed_on and self.is_given(found)):
             self.aliases[value] = found, roles
         else:
             self.emit(Map(value, ((found, {slot: role for role, slot in roles.items()}),), "product", (number,)))
+
+    def is_given(self, value: Value) -> bool:
+        """Whether a layer has a value from outside."""
+        home = self.lowering.home[value]
+        return home is not self.section or value in self.states or (isinstance(home, Loop) and value in home.inputs)
 
     def factor(self, factor: Placed) -> tuple[Value, tuple[int, ...]]:
         """A factor as it is there now; sums that the page does not write are computed when they are needed first."""
@@ -197,10 +206,10 @@ class Rewriting:
         if any(not summed <= {*labels.values()} for _, labels in step.operands) or len(summed) != 1:
             return
         if step.scale == 1:
-            self.section.steps[-1] = Map(value, step.operands, "rowdot", (), *summed)
+            self.section.steps[-1] = Map(value, step.operands, "rowdot", (), next(iter(summed)))
         else:
             part = Value(self.lowering.fresh("t"), value.slots, value.sizes)
-            self.section.steps[-1] = Map(part, step.operands, "rowdot", (), *summed)
+            self.section.steps[-1] = Map(part, step.operands, "rowdot", (), next(iter(summed)))
             self.lowering.home[part] = self.section
             self.emit(Map(value, ((part, {slot: slot for slot in value.slots}),), "product", (step.scale,)))
 
@@ -215,8 +224,8 @@ def cheapest(form: Form, has_fused_softmax: bool = False) -> Lowered:
     program = lowering.run()
     planner = Planner(program, lambda value: _repeats(lowering.home.get(value)))
     Rewriting(lowering, planner, planner.best()).run()
-    pruned(program)
-    kept_for_later(program, lowering.home)
+    keep_for_later(program.sections, lowering.home)
+    prune(program.sections, program.results)
     return program
 
 

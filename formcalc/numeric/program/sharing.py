@@ -16,8 +16,8 @@ from formcalc.numeric.program.words import Word
 #: How many costs are counted for words that share products, in one search for two at a time.
 MAX_PAIRS = 400
 
-#: The products that a word needs, those of a part before the others: the number of what each computes, its cost, and how
-#: many of the products that follow are its own parts.
+#: The products that a word needs, those of a part before the others: the number of what each computes, its cost, and
+#: how many of the products that follow are its own parts.
 Tree = list[tuple[int, int, int]]
 
 
