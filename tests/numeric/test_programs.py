@@ -2,15 +2,12 @@
 
 import numpy as np
 import pytest
+from against_reference import check
 from hypothesis import HealthCheck, Phase, given, settings
 
 import formcalc as fc
 from formcalc.numeric.program import ENGINES
-from formcalc.verify.report import compare
 from page_strategies import PAGE_SIZES, pages
-
-#: Coefficients that vanish for every array, since softmax does not mind a constant in each row: all is rounding.
-VANISHING = ("beta_{K,",)
 
 GROUPED = """dims B = 2, T = 3, d = 4, g = 2, r = 3, k = 2
 data X[B], Y[B]: T×d
@@ -33,23 +30,6 @@ layers j = K .. L-1
 E = Y - X_L
 loss = 1/2 trace(E^t E) + Σ_i trace(A_i^t A_i) + Σ_j 1/2 trace(X_{j+1}^t X_{j+1})
 """
-
-
-def check(form, arrays, engine, tolerance=1e-12, dtype="float64"):
-    """Run a program, and hold its loss and coefficients against the reference, those that vanish aside."""
-    result = fc.compile(form, engine=engine, dtype=dtype)(arrays)
-    assert list(result.gradients) == list(form)
-    for name, gradient in result.gradients.items():
-        assert tuple(gradient.shape) == form.model.shapes[name], name
-    loss = float(fc.evaluate(form.model.loss, arrays, **form.model.sizes))
-    assert result.loss == pytest.approx(loss, rel=tolerance, abs=tolerance)
-    reference = fc.evaluate(form, arrays)
-    largest = max(abs(value).max() for value in reference.values())
-    coefficients = {name: np.asarray(value, "float64") for name, value in result.coefficients.items()}
-    for row in compare(coefficients, reference):
-        is_rounding = row.name.startswith(VANISHING) and row.difference < tolerance * largest
-        assert row.relative_error <= tolerance or is_rounding, f"{row.name}: {row.relative_error:.1e}"
-    return result
 
 
 @pytest.mark.parametrize("name", fc.models())

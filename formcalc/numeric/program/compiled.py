@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from formcalc.algebra import Letter
 from formcalc.calculus import Form
 from formcalc.errors import ArrayError, EvaluationError, FormcalcError, MissingEngineError, suggestion
 from formcalc.numeric.arrays import bind
 from formcalc.numeric.constants import CONSTANTS
-from formcalc.numeric.program import emission
+from formcalc.numeric.program import emission, threads
 from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory
+from formcalc.numeric.program.parts import Parts, Run, Split, at_size, divisors, split
 from formcalc.numeric.program.plan import Plan
-from formcalc.numeric.program.rewriting import cheapest
+from formcalc.numeric.program.rewriting import cheapest, cheapest_values
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Engine:
 
 #: The bytes of one number.
 _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2}
+
+#: Programs with more operations than this are shared out among the cores.
+WORTH_SHARING = 50e6
 
 _HERE = "formcalc.numeric.program"
 
@@ -76,9 +81,10 @@ class Program:
         form: what it computes.
         engine: ``numpy``, ``jax`` or ``torch``.
         dtype: the type of all floating point arrays.
+        parts: in how many parts the batch runs.
         plan: its steps, with shapes, operations and bytes.
-        memory: where its arrays lie, and what they need.
-        source: the code.
+        memory: where its arrays lie, and what they need; of one part.
+        source: the code; of one part.
     """
 
     def __init__(self, form: Form, engine: str, dtype: str) -> None:
@@ -86,29 +92,59 @@ class Program:
         self.engine = engine
         self.dtype = dtype
         self._chosen = ENGINES[engine]
-        self._lowered: Lowered = cheapest(form, self._chosen.has_fused_softmax)
-        self.memory: Memory = memory_of(self._lowered, _BYTES[dtype])
-        self.plan = Plan.of(self._lowered, form.model.name)
         self._primitives = _imported(self._chosen.primitives, engine)
+        whole = self._lowered(form)
+        plan = Plan.of(whole, form.model.name)
+        workers = threads.workers() if self._chosen.is_buffered and plan.flops > WORTH_SHARING else 1
+        cut = split(form) if workers > 1 else None
+        total = form.model.size_of(cut.axis) if cut is not None else 1
+        self.parts = 1 if cut is None else max(n for n in divisors(total) if n <= workers)
+        if cut is not None and self.parts > 1:
+            part = at_size(form, cut.axis, total // self.parts)
+            whole = self._lowered(part, cut.given)
+            plan = Plan.of(whole, form.model.name)
+        self.memory: Memory = memory_of(whole, _BYTES[dtype])
+        self.plan = plan
         if self._chosen.is_buffered:
-            self.source = BufferedEmitter(self._lowered, self.memory).text()
-            prepare = self._function("prepare")
-            self._run = self._primitives.prepared(prepare, self._constants(), dtype, self.memory.workspace)
+            self.source = BufferedEmitter(whole, self.memory).text()
         else:
-            self.source = emission.source(self._lowered, self._chosen.dialect)
-            self._run = self._primitives.prepared(self._function("run"), self._constants(), dtype)
+            self.source = emission.source(whole, self._chosen.dialect)
+        runs = [self._function(self.source, whole, self.memory.workspace) for _ in range(self.parts)]
+        self._run = runs[0] if self.parts == 1 or cut is None else self._in_parts(cut, runs)
 
-    def _function(self, name: str) -> Callable[..., Any]:
+    def _lowered(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
+        return cheapest(form, self._chosen.has_fused_softmax, frozenset(given))
+
+    def _in_parts(self, cut: Split, runs: list[Run]) -> Run:
+        model = self.form.model
+        axes = {
+            name: letter.symbol.layout.index(cut.axis)
+            for name, letter in model.letters.items()
+            if cut.axis in letter.symbol.layout
+        }
+        given = None
+        if cut.given:
+            lowered = cheapest_values(self.form, cut.given)
+            text = emission.source(lowered, self._chosen.dialect)
+            if self._chosen.is_buffered:
+                text = f"{text}\n\ndef prepare(buffer):\n    return run\n"
+            given = self._function(text, lowered, 0)
+        total = model.size_of(cut.axis)
+        return Parts(axes, total // self.parts, total, runs, given, self._primitives.add)
+
+    def _function(self, source: str, lowered: Lowered, workspace: int) -> Run:
         # the text is our own: letters of the page come in as names of arrays only
         namespace = dict(vars(self._primitives))
-        exec(compile(self.source, f"<program of {self.form.model.name}>", "exec"), namespace)
-        found: Callable[..., Any] = namespace[name]
-        return found
+        exec(compile(source, f"<program of {self.form.model.name}>", "exec"), namespace)
+        constants = self._constants(lowered)
+        if self._chosen.is_buffered:
+            return self._primitives.prepared(namespace["prepare"], constants, self.dtype, workspace)
+        return self._primitives.prepared(namespace["run"], constants, self.dtype)
 
-    def _constants(self) -> dict[str, np.ndarray]:
+    def _constants(self, lowered: Lowered) -> dict[str, np.ndarray]:
         model = self.form.model
         made = {}
-        for letter in self._lowered.constants:
+        for letter in lowered.constants:
             array = CONSTANTS[letter.role](*(model.size_of(d) for d in (*letter.symbol.layout, *letter.symbol.shape)))
             made[letter.name] = array.argmax(-1) if letter.role == "positions" else np.ascontiguousarray(array)
         return made

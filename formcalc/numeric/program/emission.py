@@ -73,8 +73,9 @@ class Emitter:
         for letter, view in program.coefficients.items():
             if letter not in done:
                 self.coefficient(letter, view)
-        assert program.loss is not None
-        self.write(f"return {self.scalar(program.loss)}, gradients")
+        for letter, (value, view) in program.values.items():
+            self.write(f'gradients["{letter.name}"] = {self.laid(view, value)}', value.source)
+        self.write(f"return {self.scalar(program.loss) if program.loss is not None else None}, gradients")
         self.depth -= 1
         return "\n".join(self.lines) + "\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from formcalc.algebra import (
@@ -49,6 +49,7 @@ class Lowered:
         coefficients: of the weights, as the page writes them.
         forward: how many of the sections compute the loss; the others are the backward pass.
         is_turned: whether coefficients have the sign of the gradient already.
+        values: letters that are results too: the array that stands for the letter elsewhere, and what it is.
     """
 
     size: Callable[[Dimension], int]
@@ -59,11 +60,13 @@ class Lowered:
     coefficients: dict[Letter, View] = field(default_factory=dict)
     forward: int = 0
     is_turned: bool = False
+    values: dict[Letter, tuple[Value, View]] = field(default_factory=dict)
 
     @property
     def results(self) -> list[View]:
         """What the program computes."""
-        return [*([self.loss] if self.loss is not None else []), *self.coefficients.values()]
+        loss = [] if self.loss is None else [self.loss]
+        return [*loss, *self.coefficients.values(), *(view for _, view in self.values.values())]
 
 
 class Lowering(Maps):
@@ -73,10 +76,12 @@ class Lowering(Maps):
 
     Args:
         has_fused_softmax: whether the engine takes the differential of softmax in one pass, its row sums included.
+        given: letters with definitions that are not computed, since they come in as arrays.
     """
 
-    def __init__(self, form: Form, has_fused_softmax: bool = False) -> None:
+    def __init__(self, form: Form, has_fused_softmax: bool = False, given: Collection[Letter] = frozenset()) -> None:
         super().__init__(form)
+        self.given = given
         self.has_fused_softmax = has_fused_softmax
         self.backward = tuple(form.backward.statements)
         self.turned = turned(form)
@@ -98,6 +103,27 @@ class Lowering(Maps):
         prune(self.result.sections, self.result.results)
         return self.result
 
+    def run_values(self, letters: Collection[Letter]) -> Lowered:
+        """The steps that compute letters of the page which stand outside of its layers."""
+        result, statements = self.result, self.model.source.statements
+        needed = {*letters}
+        for statement in reversed(statements):
+            if isinstance(statement, Defined) and statement.letter in needed:
+                assert statement.letter.definition is not None
+                parts = postorder(statement.letter.definition)
+                needed.update(part.plain for part in parts if isinstance(part, Letter))
+        for statement in statements:
+            if isinstance(statement, Declared) or (isinstance(statement, Defined) and statement.letter in needed):
+                self.statement(statement, is_backward=False)
+            if isinstance(statement, Defined) and statement.letter in letters:
+                letter = statement.letter
+                result.values[letter] = self.as_array(letter), self.letters[None][letter.name]
+        prune(result.sections, result.results)
+        used = {value for section in result.sections for step in section.steps for value, _ in step.operands}
+        result.inputs = {letter: value for letter, value in result.inputs.items() if value in used}
+        result.constants = {letter: value for letter, value in result.constants.items() if value in used}
+        return result
+
     def statement(self, statement: Statement, is_backward: bool) -> None:
         match statement:
             case Declared():
@@ -105,6 +131,9 @@ class Lowering(Maps):
                     self.declare(letter)
             case Defined(letter=letter):
                 assert letter.definition is not None
+                if letter in self.given:
+                    self.declare(letter)
+                    return
                 definition = letter.definition
                 if is_backward and self.turned is not None:
                     definition = self.turned.definitions[letter]
@@ -128,18 +157,22 @@ class Lowering(Maps):
     def declare(self, letter: Letter) -> None:
         if letter.role in ("ones", "identity"):
             return
-        rows, columns = letter.symbol.shape
-        roles = [*map(str, letter.symbol.layout), "row", "col"]
-        sizes = dict(zip(roles, (self.size(d) for d in (*letter.symbol.layout, rows, columns)), strict=True))
-        kind = _KINDS.get(letter.role, "array")
-        slots = tuple(r for r in roles if kind != "array" or r not in ("row", "col") or not _is_one(letter, r))
-        value = Value(self.fresh(letter.name), slots, sizes, kind, str(letter))
+        value = self.as_array(letter)
         target = self.result.constants if letter.symbol.is_constant else self.result.inputs
         target[letter] = value
         self.home[value] = self.section
         if self.loop is not None and not letter.symbol.is_constant:
             self.loop.inputs.append(value)
-        self.place()[letter.name] = View(value, {role: role for role in slots})
+        self.place()[letter.name] = View(value, {role: role for role in value.slots})
+
+    def as_array(self, letter: Letter) -> Value:
+        """The value that is given as the array of a letter."""
+        rows, columns = letter.symbol.shape
+        roles = [*map(str, letter.symbol.layout), "row", "col"]
+        sizes = dict(zip(roles, (self.size(d) for d in (*letter.symbol.layout, rows, columns)), strict=True))
+        kind = _KINDS.get(letter.role, "array")
+        slots = tuple(r for r in roles if kind != "array" or r not in ("row", "col") or not _is_one(letter, r))
+        return Value(self.fresh(letter.name), slots, sizes, kind, str(letter))
 
     def layers(self, block: Layers, is_backward: bool) -> None:
         values = layer_range(block, self.model.sizes, self.model.name)

@@ -360,6 +360,11 @@ _SCALE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
 
 
+def add(total: Array, array: Array) -> Array:
+    """The sum, written over the first array."""
+    return np.add(total, array, out=total)
+
+
 def typed(arrays: dict[str, Array], dtype: str) -> dict[str, Array]:
     """Arrays in the type of a program, in the order of their axes; ids stay integers."""
     kinds = {name: x.dtype if x.dtype.kind in "iu" else np.dtype(dtype) for name, x in arrays.items()}

@@ -57,8 +57,7 @@ class Polynomials:
                 for state in section.states:
                     self.needed.add(state.start.value)
                     self.needed.update([state.outgoing.value] if state.outgoing is not None else [])
-        self.needed.update(view.value for view in program.coefficients.values())
-        self.needed.update([program.loss.value] if program.loss is not None else [])
+        self.needed.update(view.value for view in program.results)
         #: Words are inlined where they are multiplied or added; so are sums that are a term of one other sum alone.
         self.inlined: set[Value] = set()
         self.uses = Counter(v for x in self.linears.values() for term in x.terms for v, _ in term.factors)

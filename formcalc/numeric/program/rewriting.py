@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from formcalc.algebra import Letter
 from formcalc.calculus import Form
 from formcalc.numeric.program.lowering import Lowered, Lowering
 from formcalc.numeric.program.ordering import Part
@@ -56,6 +59,7 @@ class Rewriting:
                     state.start = self.view(state.start)
                     state.outgoing = None if state.outgoing is None else self.view(state.outgoing)
         program.coefficients = {letter: self.view(view) for letter, view in program.coefficients.items()}
+        program.values = {letter: (array, self.view(view)) for letter, (array, view) in program.values.items()}
         program.loss = None if program.loss is None else self.view(program.loss)
         return program
 
@@ -214,14 +218,24 @@ class Rewriting:
             self.emit(Map(value, ((part, {slot: slot for slot in value.slots}),), "product", (step.scale,)))
 
 
-def cheapest(form: Form, has_fused_softmax: bool = False) -> Lowered:
+def cheapest(form: Form, has_fused_softmax: bool = False, given: Collection[Letter] = frozenset()) -> Lowered:
     """The steps that compute the loss of a model and every coefficient of its form, at the least cost that is found.
 
     Args:
         has_fused_softmax: whether the engine takes the differential of softmax in one pass, its row sums included.
+        given: letters with definitions that are not computed, since they come in as arrays.
     """
-    lowering = Lowering(form, has_fused_softmax)
-    program = lowering.run()
+    lowering = Lowering(form, has_fused_softmax, given)
+    return _at_least_cost(lowering, lowering.run())
+
+
+def cheapest_values(form: Form, letters: Collection[Letter]) -> Lowered:
+    """The steps that compute some letters of a page, at the least cost that is found."""
+    lowering = Lowering(form)
+    return _at_least_cost(lowering, lowering.run_values(letters))
+
+
+def _at_least_cost(lowering: Lowering, program: Lowered) -> Lowered:
     planner = Planner(program, lambda value: _repeats(lowering.home.get(value)))
     Rewriting(lowering, planner, planner.best()).run()
     keep_for_later(program.sections, lowering.home)
