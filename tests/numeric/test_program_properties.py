@@ -353,3 +353,14 @@ def test_letters_may_be_named_as_they_like(engine):
 def test_letters_may_be_named_as_what_the_source_uses(name):
     page = f"dims T = 2, V = 3, L = 2\nweights {name}, Y: T×T   P: V×T\ntokens x: T×V\nX_0 = Y\nlayers i = 0 .. L-1\n"
     agrees(f"{page}  X_{{i+1}} = X_i + norm(X_i, 1) {name}\nloss = 2 trace(x^t X_L P^t) + trace(x P {name} x x^t)\n")
+
+
+def test_the_first_layer_has_no_gradient_of_data():
+    source = compiled_only("encoder", L=3).source
+    assert "if i != 0:" in source
+    one = compiled_only("encoder", L=1)
+    assert "if i" not in one.source
+    # of the products of an encoder layer, forward 6, backward 12, those are left out that lead to X_0 alone
+    assert sum(step.operation == "product of matrices" for step in one.plan.steps) == 6 + 12 - 3 + 1  # and the loss
+    # gpt2 starts from the embedding, which has a gradient
+    assert "if i" not in compiled_only("gpt2").source

@@ -6,13 +6,15 @@ The source defines ``prepare(buffer) -> run``: `buffer` gives an array of a shap
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from formcalc.algebra import Letter
-from formcalc.numeric.program.emission import NUMPY, Emitter, indexed, shape_of, spelled, tuple_of
+from formcalc.numeric.program.emission import NUMPY, Emitter
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
 from formcalc.numeric.program.memory import Block, Memory, made
-from formcalc.numeric.program.values import Contract, Loop, Map, Section, Step, Value, View
+from formcalc.numeric.program.spelling import indexed, shape_of, spelled, tuple_of
+from formcalc.numeric.program.values import Contract, Loop, Map, Step, Value, View
 
 
 def scratch(step: Step) -> dict[str, tuple[int, ...]]:
@@ -74,6 +76,7 @@ class BufferedEmitter(Emitter):
         #: Blocks with a copy for each layer, or for this layer and the next; their names change from layer to layer.
         self.changing = {block for value, block in memory.blocks.items() if block.copies > 1 or value in named}
         self.allocated: set[Block] = set()
+        self.index = ""
 
     def text(self) -> str:
         self.write("def prepare(buffer):")
@@ -106,10 +109,12 @@ class BufferedEmitter(Emitter):
         self.allocated.clear()
         self.index = loop.index
 
-    def steps(self, section: Section) -> None:
-        if not isinstance(section, Loop):
-            self.index = ""
-        for step in section.steps:
+    def loop(self, loop: Loop) -> None:
+        super().loop(loop)
+        self.index = ""
+
+    def steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
             block = self.memory.blocks[step.out]
             if block.letter is not None and block not in self.allocated:
                 self.allocate(block, block.letter)

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from formcalc.algebra import Letter
-from formcalc.language.indices import subscripts
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side
-from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value, View
-
-#: What the source calls an operation; a slope is called by its operator, ``relu_slope``.
-_SPELLED = {"m": "relu", "a": "softmax"}
+from formcalc.numeric.program.spelling import indexed, shape_of, spelled, sum_of, tuple_of
+from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Step, Value, View
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Emitter:
             if isinstance(section, Loop):
                 self.loop(section)
             else:
-                self.steps(section)
+                self.steps(section.steps)
         done = {letter for section in program.sections if isinstance(section, Loop) for letter in section.coefficients}
         for letter, view in program.coefficients.items():
             if letter not in done:
@@ -116,22 +113,32 @@ class Emitter:
                     else self.given(value, f"arrays[{indexed(letter, loop.index)}]")
                 )
         self.enter(loop)
-        self.steps(loop)
+        self.steps(loop.always)
         for value in loop.saves:
             self.write(f"{value.name}_saved[{loop.index}] = {value.name}")
         for total, view in loop.sums:
             self.write(self.added(total, self.written_out(view.value).name))
         for letter, view in loop.coefficients.items():
             self.coefficient(letter, view, loop.index)
-        going = [(state.value, state.outgoing) for state in loop.states if state.outgoing is not None]
-        if going:  # all at once: one state may go on as another
-            names, texts = [value.name for value, _ in going], [self.laid(view, value) for value, view in going]
-            self.write(f"{', '.join(names)} = {', '.join(texts)}")
+        depth = self.depth
+        if loop.between:
+            self.write(f"if {loop.index} != {loop.values[-1]}:")
+            self.depth += 1
+            self.steps(loop.steps[len(loop.always) :])
+        self.going(loop)
+        self.depth = depth
         if len(self.lines) == before:
             self.write("pass")
         self.depth -= 1
         for state in loop.states:
             self.write(f"{state.end.name} = {state.value.name}")
+
+    def going(self, loop: Loop) -> None:
+        """The states of the next layer, all at once: one state may go on as another."""
+        going = [(state.value, state.outgoing) for state in loop.states if state.outgoing is not None]
+        if going:
+            names, texts = [value.name for value, _ in going], [self.laid(view, value) for value, view in going]
+            self.write(f"{', '.join(names)} = {', '.join(texts)}")
 
     def enter(self, loop: Loop) -> None:
         """What the steps of one layer need first."""
@@ -152,8 +159,8 @@ class Emitter:
             return f"{self.dialect.module}.broadcast_to({text}, {tuple_of(value.shape)})"
         return text
 
-    def steps(self, section: Section) -> None:
-        for step in section.steps:
+    def steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
             self.write(self.step(step), step.out.source)
 
     def step(self, step: Step) -> str:
@@ -168,7 +175,7 @@ class Emitter:
         operands = [self.aligned(operand, slots) for operand in step.operands]
         match step.operation:
             case "sum":
-                return _sum(operands, step.numbers)
+                return sum_of(operands, step.numbers)
             case "product":
                 number = step.numbers[0]
                 factors = ([] if number == 1 else [repr(number)]) + operands
@@ -356,36 +363,3 @@ class Emitter:
 def _is_fresh(step: Step) -> bool:
     """Whether a step makes a new array, and no view of an operand."""
     return len(step.operands) > 1 or (isinstance(step, Map) and step.operation not in ("sum", "product", "broadcast"))
-
-
-def spelled(operation: str) -> str:
-    """What the primitives call an operation."""
-    name = operation.removesuffix("'")
-    return _SPELLED.get(name, name) + ("_slope" if operation.endswith("'") else "")
-
-
-def shape_of(sizes: Sequence[int]) -> str:
-    """Sizes as the arguments of a reshape."""
-    return ", ".join(map(str, sizes)) if sizes else "()"
-
-
-def tuple_of(sizes: Sequence[int]) -> str:
-    """Sizes as a tuple."""
-    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
-
-
-def _sum(terms: Sequence[str], numbers: Sequence[float]) -> str:
-    text = ""
-    for term, number in zip(terms, numbers, strict=True):
-        factor = "" if abs(number) == 1 else f"{abs(number)!r} * "
-        sign = "-" if number < 0 else "+"
-        text += f" {sign} {factor}{term}" if text else f"{'-' if number < 0 else ''}{factor}{term}"
-    return text
-
-
-def indexed(letter: Letter, index: str) -> str:
-    """The name of a letter of layers as a formatted string: ``f"Q_{i}"``."""
-    base = letter.name.partition("_")[0]
-    parts = [f"{{{part}}}" if part == index else part for part in subscripts(letter.name)]
-    inner = ",".join(parts)
-    return f'f"{base}_{inner}"' if len(parts) == 1 else f'f"{base}_{{{{{inner}}}}}"'

@@ -218,7 +218,8 @@ class _Planner:
                 block = self.blocks[value]
                 block.copies, block.start = max(block.copies, len(loop.values)), start
         for state in loop.states:
-            assert state.outgoing is not None
+            if state.outgoing is None:  # there is but one layer
+                continue
             value = state.outgoing.value
             block = self.blocks[value]
             again = self.times.read.get(state.value, 0)

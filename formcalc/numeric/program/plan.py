@@ -31,7 +31,7 @@ class Plan:
     @classmethod
     def of(cls, program: Lowered, title: str) -> Plan:
         """The plan of a lowered program."""
-        return cls(title, tuple(_planned(section, step) for section in program.sections for step in section.steps))
+        return cls(title, tuple(_planned(s, step) for s in program.sections for step in s.steps))
 
     @property
     def flops(self) -> int:
@@ -61,7 +61,9 @@ class Plan:
 
 
 def _planned(section: Section, step: Step) -> PlannedStep:
-    repeats = len(section.values) if isinstance(section, Loop) else 1
+    repeats = 1
+    if isinstance(section, Loop):
+        repeats = len(section.values) - (step in section.steps[len(section.always) :])
     if isinstance(step, Contract):
         is_product = len(step.operands) == 2 and all(value.kind == "array" for value, _ in step.operands)
         operation = "product of matrices" if is_product else "sum" if len(step.operands) == 1 else "selection of rows"

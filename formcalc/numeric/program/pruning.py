@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, View
 
@@ -12,22 +12,48 @@ def prune(sections: Sequence[Section], results: Sequence[View]) -> None:
     needed = {view.value for view in results}
     loaded: set[Value] = set()
     for section in reversed(sections):
-        own: set[Value] = set()
         if isinstance(section, Loop):
             section.sums = [(total, view) for total, view in section.sums if total in needed]
-            own.update(_handed_on(section))
+            if not any(state.end in needed for state in section.states):
+                _without_ends(section, needed)
+            needed |= {view.value for view in _handed_on(section)}
             needed |= {state.start.value for state in section.states}
-        for step in reversed(section.steps):
-            if any(value in needed or value in own for value in _made(step)):
-                own.update(value for value, _ in step.operands)
-        needed |= own
+        _trace(section.steps, needed)
         section.steps = [step for step in section.steps if any(value in needed for value in _made(step))]
         if isinstance(section, Loop):
-            section.loads = [value for value in section.loads if value in own]
+            section.between = min(section.between, len(section.steps))
+            read = {value for step in section.steps for value, _ in step.operands}
+            read |= {view.value for view in _handed_on(section)}
+            section.loads = [value for value in section.loads if value in read]
             loaded.update(section.loads)
+            needed.update(section.loads)
     for section in sections:
         if isinstance(section, Loop):
             section.saves = [value for value in section.saves if value in loaded]
+
+
+def _trace(steps: Sequence[Step], needed: set[Value]) -> None:
+    """Add what the makers of needed values read."""
+    for step in reversed(steps):
+        if any(value in needed for value in _made(step)):
+            needed.update(value for value, _ in step.operands)
+
+
+def _without_ends(loop: Loop, needed: Collection[Value]) -> None:
+    """Nothing reads what the last layer hands on: put the steps that only the next layer needs to the end."""
+    if len(loop.values) < 2:
+        for state in loop.states:
+            state.outgoing = None
+        return
+    results = {view.value for view in (*loop.coefficients.values(), *(view for _, view in loop.sums))}
+    results.update(needed)
+    _trace(loop.steps, results)
+    always = [step for step in loop.steps if any(value in results for value in _made(step))]
+    others = [step for step in loop.steps if not any(value in results for value in _made(step))]
+    handed = {state.outgoing.value for state in loop.states if state.outgoing is not None}
+    _trace(others, handed)
+    others = [step for step in others if any(value in handed for value in _made(step))]
+    loop.steps, loop.between = [*always, *others], len(others)
 
 
 def keep_for_later(sections: Sequence[Section], home: Mapping[Value, Section]) -> None:
@@ -40,7 +66,8 @@ def keep_for_later(sections: Sequence[Section], home: Mapping[Value, Section]) -
     for loop in loops:
         loop.saves, loop.loads = [], []
     for loop in loops:
-        read = dict.fromkeys([value for step in loop.steps for value, _ in step.operands] + _handed_on(loop))
+        handed = [view.value for view in _handed_on(loop)]
+        read = dict.fromkeys([value for step in loop.steps for value, _ in step.operands] + handed)
         for value in read:
             other = home.get(value)
             if isinstance(other, Loop) and other is not loop:
@@ -49,10 +76,10 @@ def keep_for_later(sections: Sequence[Section], home: Mapping[Value, Section]) -
                     other.saves.append(value)
 
 
-def _handed_on(loop: Loop) -> list[Value]:
-    """The values of a layer that are read after it."""
-    found = [view.value for view in loop.coefficients.values()] + [view.value for _, view in loop.sums]
-    return found + [state.outgoing.value for state in loop.states if state.outgoing is not None]
+def _handed_on(loop: Loop) -> list[View]:
+    """What of a layer is read after it."""
+    found = [*loop.coefficients.values(), *(view for _, view in loop.sums)]
+    return found + [state.outgoing for state in loop.states if state.outgoing is not None]
 
 
 def _made(step: Step) -> Iterator[Value]:

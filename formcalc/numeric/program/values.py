@@ -140,6 +140,7 @@ class Loop(Section):
         inputs: values given for every layer; `loads` are those that another loop of the family `saves`.
         sums: results that add up over the layers.
         coefficients: of the weights of one layer.
+        between: how many of the steps, the last ones, only serve the next layer: the last layer does without them.
     """
 
     index: str = ""
@@ -152,4 +153,10 @@ class Loop(Section):
     loads: list[Value] = field(default_factory=list)
     sums: list[tuple[Value, View]] = field(default_factory=list)
     coefficients: dict[Letter, View] = field(default_factory=dict)
+    between: int = 0
     varying: dict[Expression, bool] = field(default_factory=dict)
+
+    @property
+    def always(self) -> list[Step]:
+        """The steps of every layer."""
+        return self.steps[: len(self.steps) - self.between]
