@@ -5,7 +5,7 @@ import pytest
 from against_reference import check
 
 import formcalc as fc
-from formcalc.numeric.program import compiled, threads
+from formcalc.numeric.program import arrangement, threads
 from formcalc.numeric.program.parts import split
 
 MEAN = """dims B = {B}, T = 3, d = 4
@@ -20,7 +20,7 @@ n = Σ_B p C
 @pytest.fixture
 def in_threads(monkeypatch):
     """All programs in numpy are worth sharing among four threads."""
-    monkeypatch.setattr(compiled, "WORTH_SHARING", -1)
+    monkeypatch.setattr(arrangement, "WORTH_SHARING", -1)
     monkeypatch.setattr(threads, "workers", lambda: 4)
 
 
@@ -72,7 +72,7 @@ def test_what_needs_the_whole_batch_is_computed_first(loss):
 def test_small_programs_and_single_threads_run_whole(monkeypatch):
     form = fc.derive(fc.load("gpt2"))
     assert fc.compile(form).parts == 1
-    monkeypatch.setattr(compiled, "WORTH_SHARING", -1)
+    monkeypatch.setattr(arrangement, "WORTH_SHARING", -1)
     monkeypatch.setattr(threads, "workers", lambda: 1)
     assert fc.compile(form).parts == 1
 

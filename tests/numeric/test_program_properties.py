@@ -213,12 +213,14 @@ def test_the_plan_is_a_table():
     lines = str(
         compiled_only("dims T = 3, d = 2\ndata X: T×d\nweights W: d×d\nloss = trace(X W X^t)\n").plan
     ).splitlines()
-    assert lines[0].split() == ["step", "operation", "shape", "times", "MFLOP", "entries"]
-    assert lines[-1] == "0.0000 GFLOP in one run, 0.0000 of them in matrix products"
+    assert lines[0].split() == ["step", "operation", "shape", "times", "MFLOP", "bytes"]
+    assert lines[-3] == "0.0000 GFLOP in one run, 0.0000 of them in matrix products"
+    assert lines[-2].startswith("from left to right these would be 0.0000")
+    assert lines[-1].endswith(" beside the inputs")
     plan = compiled_only("gpt2", L=3).plan
     assert {step.repeats for step in plan.steps} == {1, 3}
     assert 0 < plan.product_flops < plan.flops
-    assert len(str(plan).splitlines()) == len(plan.steps) + 2
+    assert len(str(plan).splitlines()) == len(plan.steps) + 4
 
 
 # Memory

@@ -17,10 +17,11 @@ from formcalc.errors import ArrayError, EvaluationError, FormcalcError, MissingE
 from formcalc.numeric.arrays import bind
 from formcalc.numeric.constants import CONSTANTS
 from formcalc.numeric.program import emission, threads
-from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
+from formcalc.numeric.program.arrangement import arrange
+from formcalc.numeric.program.buffered import BufferedEmitter
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory
-from formcalc.numeric.program.parts import Parts, Run, Split, at_size, divisors, split
+from formcalc.numeric.program.parts import Parts, Run, Split
 from formcalc.numeric.program.plan import Plan
 from formcalc.numeric.program.rewriting import cheapest, cheapest_values
 
@@ -43,9 +44,6 @@ class Engine:
 
 #: The bytes of one number.
 _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2}
-
-#: Programs with more operations than this are shared out among the cores.
-WORTH_SHARING = 50e6
 
 _HERE = "formcalc.numeric.program"
 
@@ -84,33 +82,28 @@ class Program:
         parts: in how many parts the batch runs.
         plan: its steps, with shapes, operations and bytes.
         memory: where its arrays lie, and what they need; of one part.
+        peak: the bytes that a run needs beside its inputs.
         source: the code; of one part.
     """
 
-    def __init__(self, form: Form, engine: str, dtype: str) -> None:
+    def __init__(self, form: Form, engine: str, dtype: str, memory: int | None = None) -> None:
         self.form = form
         self.engine = engine
         self.dtype = dtype
         self._chosen = ENGINES[engine]
         self._primitives = _imported(self._chosen.primitives, engine)
-        whole = self._lowered(form)
-        plan = Plan.of(whole, form.model.name)
-        workers = threads.workers() if self._chosen.is_buffered and plan.flops > WORTH_SHARING else 1
-        cut = split(form) if workers > 1 else None
-        total = form.model.size_of(cut.axis) if cut is not None else 1
-        self.parts = 1 if cut is None else max(n for n in divisors(total) if n <= workers)
-        if cut is not None and self.parts > 1:
-            part = at_size(form, cut.axis, total // self.parts)
-            whole = self._lowered(part, cut.given)
-            plan = Plan.of(whole, form.model.name)
-        self.memory: Memory = memory_of(whole, _BYTES[dtype])
-        self.plan = plan
+        workers = threads.workers() if self._chosen.is_buffered else 1
+        found = arrange(form, self._lowered, _BYTES[dtype], workers, memory)
+        self.parts = found.parts
+        self.memory: Memory = found.memory
+        self.peak = found.peak
+        self.plan = Plan.of(found.lowered, form, _BYTES[dtype], found.parts, found.peak, found.recomputed)
         if self._chosen.is_buffered:
-            self.source = BufferedEmitter(whole, self.memory).text()
+            self.source = BufferedEmitter(found.lowered, self.memory).text()
         else:
-            self.source = emission.source(whole, self._chosen.dialect)
-        runs = [self._function(self.source, whole, self.memory.workspace) for _ in range(self.parts)]
-        self._run = runs[0] if self.parts == 1 or cut is None else self._in_parts(cut, runs)
+            self.source = emission.source(found.lowered, self._chosen.dialect)
+        runs = [self._function(self.source, found.lowered, self.memory.workspace) for _ in range(found.workers)]
+        self._run = runs[0] if found.cut is None or found.parts == 1 else self._in_parts(found.cut, runs)
 
     def _lowered(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
         return cheapest(form, self._chosen.has_fused_softmax, frozenset(given))
@@ -204,16 +197,18 @@ def _imported(module: str, engine: str) -> ModuleType:
         raise MissingEngineError(f"the engine {engine} is not installed: pip install 'formcalc[{engine}]'") from None
 
 
-def compile_form(form: Form, engine: str = "numpy", dtype: str = "float64") -> Program:
+def compile_form(form: Form, engine: str = "numpy", dtype: str = "float64", memory: int | None = None) -> Program:
     """Compile a form to a program, at the sizes of its model.
 
     Args:
         form: as derived.
         engine: ``numpy``; ``jax``, one jit-compiled function; ``torch``, an explicit backward pass without autograd.
         dtype: ``float64`` or ``float32``; of jax and torch also ``bfloat16``.
+        memory: the bytes that a run may need beside its inputs. Where the fastest program needs more, the batch runs in
+            parts, and values are computed again instead of kept; the plan says what that costs.
 
     Raises:
-        FormcalcError: an unknown engine or type.
+        FormcalcError: an unknown engine or type; a program that needs more memory than the limit, or than there is.
         MissingEngineError: the engine is not installed.
 
     >>> from formcalc.calculus import derive
@@ -229,4 +224,6 @@ def compile_form(form: Form, engine: str = "numpy", dtype: str = "float64") -> P
         raise FormcalcError(f"unknown engine {engine!r}; {cure}")
     if dtype not in ENGINES[engine].dtypes:
         raise FormcalcError(f"{engine} has no programs in {dtype!r}; its types: {', '.join(ENGINES[engine].dtypes)}")
-    return Program(form, engine, dtype)
+    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory <= 0):
+        raise FormcalcError(f"memory is a number of bytes, above 0, not {memory!r}")
+    return Program(form, engine, dtype, memory)

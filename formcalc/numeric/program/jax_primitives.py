@@ -207,6 +207,11 @@ _SCALE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
 
 
+def add(total: Array, array: Array) -> Array:
+    """The sum."""
+    return total + array
+
+
 def typed(arrays: dict[str, np.ndarray], dtype: str) -> dict[str, Array]:
     """Arrays in the type of a program; ids stay integers."""
     with jax.enable_x64(dtype == "float64"):

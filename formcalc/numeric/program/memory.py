@@ -299,3 +299,16 @@ def is_laid(program: Lowered, letter: Letter, view: View) -> bool:
     whole = program.inputs[letter].sizes.values()
     is_whole = all(label in present or size == 1 for label, size in zip(wanted, whole, strict=True))
     return is_whole and present == [label for label in wanted if label in present]
+
+
+def readable(size: float) -> str:
+    """Bytes for people.
+
+    >>> readable(512), readable(3_500_000_000)
+    ('512 bytes', '3.3 GiB')
+    """
+    units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    place = 0
+    while size >= 1024 and place < len(units) - 1:
+        size, place = size / 1024, place + 1
+    return f"{size:.0f} bytes" if place == 0 else f"{size:.1f} {units[place]}"

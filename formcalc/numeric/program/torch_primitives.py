@@ -193,6 +193,11 @@ def gelu_tanh_slope(x: Array, r: Array) -> Array:
     return torch.ops.aten.gelu_backward(*torch.broadcast_tensors(r, x), approximate="tanh")
 
 
+def add(total: torch.Tensor, array: torch.Tensor) -> torch.Tensor:
+    """The sum, written over the first array."""
+    return total.add_(array)
+
+
 def typed(arrays: dict[str, np.ndarray], dtype: str) -> dict[str, Array]:
     """Arrays in the type of a program; ids stay integers."""
     kind = getattr(torch, dtype)

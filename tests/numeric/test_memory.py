@@ -1,0 +1,139 @@
+"""The memory of programs: known before the run, and kept under a limit."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import formcalc as fc
+from formcalc.errors import FormcalcError
+from formcalc.numeric.program import arrangement, memory, threads
+
+STACK = {"B": 4, "T": 32, "N": 32, "d": 64, "h": 4, "k": 16, "f": 256, "L": 4, "V": 128}
+
+
+def stack(**sizes):
+    return fc.derive(fc.load("gpt2", **(STACK | sizes)))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize(
+    ("name", "share", "sizes"),
+    [
+        ("encoder", 0.8, {"T": 24, "L": 4}),
+        ("decoder", 0.8, {"T": 24}),
+        ("gpt2", 0.8, {"B": 4, "T": 12, "N": 12}),
+        ("gpt2", 0.6, {"B": 4, "T": 24, "N": 24}),
+        ("llama", 0.6, {"B": 3, "T": 24}),
+    ],
+)
+def test_under_a_limit_a_program_computes_the_same(name, share, sizes, engine):
+    form = fc.derive(fc.load(name, **sizes))
+    limit = int(fc.compile(form).peak * share)
+    program = fc.compile(form, engine, memory=limit)
+    assert program.peak <= limit
+    arrays = fc.sample(form.model)
+    reference = fc.evaluate(form, arrays)
+    largest = max(abs(value).max() for value in reference.values())
+    for letter, found in program(arrays).coefficients.items():
+        np.testing.assert_allclose(np.asarray(found), reference[letter], rtol=1e-9, atol=1e-12 * largest)
+
+
+def test_what_is_computed_again_costs_operations_that_the_plan_names():
+    form = fc.derive(fc.load("encoder", L=6))
+    free = fc.compile(form)
+    limited = fc.compile(form, memory=int(free.peak * 0.8))
+    assert free.plan.recomputed == 0
+    assert limited.plan.recomputed > 0
+    assert limited.plan.flops == free.plan.flops + limited.plan.recomputed
+    assert "computing again" in str(limited.plan)
+    assert "_again" in limited.source
+
+
+def test_a_batch_runs_in_parts_before_anything_is_computed_again():
+    form = stack()
+    free = fc.compile(form)
+    limited = fc.compile(form, memory=int(free.peak * 0.8))
+    assert limited.parts > 1
+    assert limited.plan.recomputed == 0
+    assert limited.plan.product_flops == free.plan.product_flops
+    assert f"in {limited.parts} parts" in str(limited.plan)
+
+
+def test_the_peak_of_a_limited_program_rises_with_the_limit():
+    form = stack()
+    whole = fc.compile(form).peak
+    peaks = [fc.compile(form, memory=int(whole * share)).peak for share in (0.6, 0.8, 1)]
+    assert peaks == sorted(peaks)
+
+
+@pytest.mark.parametrize("share", [1, 0.7])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_peak_is_what_is_allocated(share, dtype):
+    form = stack()
+    program = fc.compile(form, dtype=dtype)
+    if share < 1:
+        program = fc.compile(form, dtype=dtype, memory=int(program.peak * share))
+    prepared = program.prepare(fc.sample(form.model))
+    tracemalloc.start()
+    try:
+        program.run(prepared)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # the workspaces are there before the run
+    measured = peak + program.memory.workspace * (program.parts if share == 1 else 1)
+    assert program.peak == pytest.approx(measured, rel=0.1)
+
+
+def test_parts_side_by_side_have_workspaces_of_their_own(monkeypatch):
+    monkeypatch.setattr(arrangement, "WORTH_SHARING", -1)
+    monkeypatch.setattr(threads, "workers", lambda: 2)
+    program = fc.compile(stack())
+    assert program.parts == 2
+    assert program.peak == 2 * (program.memory.workspace + program.memory.outputs)
+
+
+@pytest.mark.parametrize("limit", [1, 10_000])
+def test_a_limit_that_is_too_small_is_an_error_that_says_what_is_needed(limit):
+    with pytest.raises(FormcalcError, match=r"encoder needs .* at the least, more than the limit of") as caught:
+        fc.compile(fc.derive(fc.load("encoder", T=32, d=32)), memory=limit)
+    assert memory.readable(limit) in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", [0, -5, 1.5, True, "1 GB"])
+def test_a_limit_is_a_number_of_bytes(limit):
+    with pytest.raises(FormcalcError, match="memory is a number of bytes, above 0"):
+        fc.compile(fc.derive(fc.load("encoder")), memory=limit)
+
+
+def test_a_program_that_the_machine_cannot_hold_is_refused_before_it_allocates():
+    form = fc.derive(fc.load("encoder", T=4_000_000, d=64))
+    with pytest.raises(FormcalcError, match=r"a run of encoder needs .* TiB, inputs included, but the machine has"):
+        fc.compile(form)
+
+
+def test_reverse_mode_multiplies_as_the_page_is_written():
+    page = """dims T = 6, a = 5, b = 4, c = 3
+data X: T×a   Y: T×c
+weights W: a×b   V: b×c
+E = Y - X W V
+loss = trace(Y^t E)
+"""
+    plan = fc.compile(fc.derive(fc.load(page))).plan
+    # X and Y need no cotangent: a product with one of them has one product in the backward pass, others have two
+    assert plan.reverse_mode == 2 * (2 * 6 * 5 * 4 + 3 * 6 * 4 * 3 + 2 * 6 * 3)
+    assert plan.product_flops <= plan.reverse_mode
+
+
+def test_adapters_cost_less_than_in_reverse_mode():
+    page = """dims T = 64, d = 128, r = 2
+data X, Y: T×d   W: d×d
+weights A: d×r   B: r×d
+E = Y - X (W + A B)
+loss = 1/2 trace(E^t E)
+"""
+    plan = fc.compile(fc.derive(fc.load(page))).plan
+    # as written: X times the sum, its cotangent X^t G, and the products with A and B
+    assert plan.reverse_mode > 1.8 * plan.product_flops
+    assert "in reverse mode" in str(plan)
