@@ -308,7 +308,10 @@ def test_an_engine_that_is_not_installed_is_named_with_its_cure(engine, monkeypa
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_loss_that_overflows_in_float32_is_an_error(engine):
     program, _ = compiled("dims T = 2\nweights W: T×T\nloss = trace(W^t W)\n", engine, "float32")
-    with pytest.raises(EvaluationError, match=r"^the loss of page is inf in float32$"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"^the gradients of page are not finite in float32: the first such value is t1 = the product of W, W, scalar",
+    ):
         program({"W": np.full((2, 2), 1e30)})
 
 
@@ -366,3 +369,33 @@ def test_the_first_layer_has_no_gradient_of_data():
     assert sum(step.operation == "product of matrices" for step in one.plan.steps) == 6 + 12 - 3 + 1  # and the loss
     # gpt2 starts from the embedding, which has a gradient
     assert "if i" not in compiled_only("gpt2").source
+
+
+# Numbers that are not finite
+
+OVERFLOWING = """dims T = 3, d = 4, L = 3
+data X_0, Y: T×d
+layers i = 0 .. L-1
+  weights W_i: d×d
+  Z_i = X_i W_i
+  X_{i+1} = exp(Z_i)
+E = Y - X_L
+loss = 1/2 trace(E^t E)
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_result_that_is_not_finite_names_the_step_where_it_arose(engine, dtype):
+    form = fc.derive(fc.load(OVERFLOWING))
+    arrays = fc.sample(form.model)
+    arrays["W_1"] = 2000 * abs(arrays["W_1"])
+    with pytest.raises(EvaluationError, match=f"not finite in {dtype}: .* = exp\\(.*, 3×4.*, in the layer i = 1$"):
+        fc.compile(form, engine, dtype)(arrays)
+
+
+def test_a_gradient_that_is_not_finite_is_named_where_the_loss_is_finite():
+    page = "dims n = 2\nweights W: n×n\nloss = trace(1_{n×n} sqrt(W ∘ W))\n"
+    form = fc.derive(fc.load(page))
+    with pytest.raises(EvaluationError, match=r"the first such value is .* sqrt_slope"):
+        fc.compile(form)({"W": np.zeros((2, 2))})

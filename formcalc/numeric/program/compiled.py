@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from formcalc.numeric.program.memory import Memory
 from formcalc.numeric.program.parts import Parts, Run, Split
 from formcalc.numeric.program.plan import Plan
 from formcalc.numeric.program.rewriting import cheapest, cheapest_values
+from formcalc.numeric.program.tracing import looking, traced_source
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Engine:
 
     Attributes:
         is_buffered: whether its arrays lie in memory that is planned before the run.
+        is_jitted: whether it compiles a program before the first run.
     """
 
     module: str
@@ -40,6 +42,7 @@ class Engine:
     dtypes: tuple[str, ...]
     has_fused_softmax: bool = False
     is_buffered: bool = False
+    is_jitted: bool = False
 
 
 #: The bytes of one number.
@@ -49,7 +52,7 @@ _HERE = "formcalc.numeric.program"
 
 ENGINES: dict[str, Engine] = {
     "numpy": Engine("numpy", emission.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64"), is_buffered=True),
-    "jax": Engine("jax", emission.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16")),
+    "jax": Engine("jax", emission.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16"), is_jitted=True),
     "torch": Engine("torch", emission.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16"), True),
 }
 
@@ -172,13 +175,29 @@ class Program:
 
         Raises:
             ArrayError: missing, ill-shaped, non-numeric or non-finite arrays.
-            EvaluationError: a loss that is not finite.
+            EvaluationError: a loss or a gradient that is not finite; the error names the step in which that arose.
         """
-        model = self.form.model
-        loss, gradients = self.run(self.prepare(arrays))
-        if not np.isfinite(float(loss)):
-            raise EvaluationError(f"the loss of {model.name} is {float(loss)} in {self.dtype}")
+        prepared = self.prepare(arrays)
+        loss, gradients = self.run(prepared)
+        if not (np.isfinite(float(loss)) and all(map(self._primitives.is_finite, gradients.values()))):
+            self._explain(prepared)
         return Result(float(loss), {name: gradients[name] for name in self.form})
+
+    def _explain(self, prepared: Mapping[str, Any]) -> NoReturn:
+        """Run the steps one by one, to see where a number arises that is not finite."""
+        lowered = self._lowered(self.form)
+        look = looking(self.form.model.name, self.dtype, self._primitives.is_finite)
+        namespace = {**vars(self._primitives), "look": look}
+        source = traced_source(lowered, self._chosen.dialect)
+        exec(compile(source, f"<program of {self.form.model.name}, step by step>", "exec"), namespace)
+        run, constants = namespace["run"], self._constants(lowered)
+        if self._chosen.is_buffered:
+            self._primitives.prepared(lambda _: run, constants, self.dtype, 0)(prepared)
+        elif self._chosen.is_jitted:
+            self._primitives.prepared(run, constants, self.dtype, is_compiled=False)(prepared)
+        else:
+            self._primitives.prepared(run, constants, self.dtype)(prepared)
+        raise EvaluationError(f"the gradients of {self.form.model.name} are not finite in {self.dtype}")
 
     def __repr__(self) -> str:
         return f"<program of {self.form.model.name} on {self.engine} in {self.dtype}>"

@@ -212,21 +212,32 @@ def add(total: Array, array: Array) -> Array:
     return total + array
 
 
+def is_finite(x: Array) -> bool:
+    """Whether no entry is infinite or no number."""
+    return bool(jnp.isfinite(x).all())
+
+
 def typed(arrays: dict[str, np.ndarray], dtype: str) -> dict[str, Array]:
     """Arrays in the type of a program; ids stay integers."""
     with jax.enable_x64(dtype == "float64"):
         return {name: jnp.asarray(x, None if x.dtype.kind in "iu" else dtype) for name, x in arrays.items()}
 
 
-def prepared(run: Callable[..., Any], constants: dict[str, np.ndarray], dtype: str) -> Callable[[dict[str, Any]], Any]:
-    """The program as one jit-compiled function of arrays of its type."""
+def prepared(
+    run: Callable[..., Any], constants: dict[str, np.ndarray], dtype: str, is_compiled: bool = True
+) -> Callable[[dict[str, Any]], Any]:
+    """The program as one jit-compiled function of arrays of its type, or to be run step by step."""
     known = typed(constants, dtype)
     with jax.enable_x64(dtype == "float64"):
         like = jnp.empty(0, dtype)
-    compiled = jax.jit(lambda arrays: run(arrays, known, like))
+
+    def whole(arrays: dict[str, Any]) -> Any:
+        return run(arrays, known, like)
+
+    chosen = jax.jit(whole) if is_compiled else whole
 
     def call(arrays: dict[str, Any]) -> Any:
         with jax.enable_x64(dtype == "float64"):
-            return compiled(arrays)
+            return chosen(arrays)
 
     return call

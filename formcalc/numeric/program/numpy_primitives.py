@@ -365,6 +365,11 @@ def add(total: Array, array: Array) -> Array:
     return np.add(total, array, out=total)
 
 
+def is_finite(x: Array) -> bool:
+    """Whether no entry is infinite or no number."""
+    return bool(np.isfinite(x).all())
+
+
 def typed(arrays: dict[str, Array], dtype: str) -> dict[str, Array]:
     """Arrays in the type of a program, in the order of their axes; ids stay integers."""
     kinds = {name: x.dtype if x.dtype.kind in "iu" else np.dtype(dtype) for name, x in arrays.items()}

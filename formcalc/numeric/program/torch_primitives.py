@@ -193,9 +193,14 @@ def gelu_tanh_slope(x: Array, r: Array) -> Array:
     return torch.ops.aten.gelu_backward(*torch.broadcast_tensors(r, x), approximate="tanh")
 
 
-def add(total: torch.Tensor, array: torch.Tensor) -> torch.Tensor:
+def add(total: Array, array: Array) -> Array:
     """The sum, written over the first array."""
     return total.add_(array)
+
+
+def is_finite(x: Array) -> bool:
+    """Whether no entry is infinite or no number."""
+    return bool(torch.isfinite(x).all())
 
 
 def typed(arrays: dict[str, np.ndarray], dtype: str) -> dict[str, Array]:
