@@ -197,7 +197,7 @@ class Program:
             self._primitives.prepared(run, constants, self.dtype, is_compiled=False)(prepared)
         else:
             self._primitives.prepared(run, constants, self.dtype)(prepared)
-        raise EvaluationError(f"the gradients of {self.form.model.name} are not finite in {self.dtype}")
+        raise EvaluationError(f"the result of {self.form.model.name} is not finite in {self.dtype}")
 
     def __repr__(self) -> str:
         return f"<program of {self.form.model.name} on {self.engine} in {self.dtype}>"

@@ -26,7 +26,7 @@ def looking(name: str, dtype: str, is_finite: Callable[[Any], bool]) -> Callable
 
     def look(value: Any, text: str) -> None:
         if not is_finite(value):
-            raise EvaluationError(f"the gradients of {name} are not finite in {dtype}: the first such value is {text}")
+            raise EvaluationError(f"the result of {name} is not finite in {dtype}: the first such value is {text}")
 
     return look
 
