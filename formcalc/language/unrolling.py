@@ -100,12 +100,14 @@ class _Writer:
         self.declared: dict[str, Letter] = {}
         self.definitions: list[Letter] = []
         self.written_as: dict[str, tuple[Letter, Mapping[str, int]]] = {}
+        #: What the page calls the letters written so far.
+        self.origins: dict[str, Letter] = {}
 
     def statement(self, statement: Statement, index: Mapping[str, int]) -> None:
         match statement:
             case Declared():
                 for letter in statement.letters:
-                    name = self.name(letter.name, index)
+                    name = self.new(letter, index)
                     symbol = Symbol(name, letter.symbol.shape, letter.role, layout=letter.symbol.layout)
                     self.scope[name] = self.declared[name] = Letter(symbol)
                     self.written_as[name] = (letter, index)
@@ -124,7 +126,7 @@ class _Writer:
         """Write a definition of the page with numbers for its indices."""
         assert letter.definition is not None
         body = self.expression(letter.definition, index)
-        name = self.name(letter.name, index)
+        name = self.new(letter, index)
         self.scope[name] = Letter(Symbol(name, body.shape, "defined", body))
         return self.scope[name]
 
@@ -143,6 +145,16 @@ class _Writer:
             for node in layer_sums(expression)
         }
         return fold(expression, visit, written)
+
+    def new(self, letter: Letter, index: Mapping[str, int]) -> str:
+        """The name of a letter with numbers for its indices, which no other letter of the page has."""
+        name = self.name(letter.name, index)
+        if self.origins.setdefault(name, letter) is not letter:
+            both = f"{self.origins[name]} and {letter} of {self.page_name}"
+            raise FormcalcError(
+                f"{both} are both {name} when its layers are written out: give one of them another name"
+            )
+        return name
 
     def name(self, name: str, index: Mapping[str, int]) -> str:
         """A name with numbers for its indices: ``X_{i+1}`` is ``X_3`` in layer 2."""

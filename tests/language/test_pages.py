@@ -240,6 +240,19 @@ def test_an_empty_range_of_layers_is_refused():
         fc.load(text).letters  # noqa: B018  # see above
 
 
+def test_letters_of_two_blocks_that_get_the_same_name_are_refused():
+    text = (
+        HEAD
+        + LAYER
+        + "Z_0 = X_L\nlayers j = 0 .. L-1\n  weights W_j: d×d\n  Z_{j+1} = Z_j W_j\nloss = trace(Z_L^t Y)\n"
+    )
+    with pytest.raises(fc.FormcalcError) as error:
+        fc.load(text).letters  # noqa: B018  # layers are written out when letters are asked for
+    assert str(error.value) == (
+        "W_i and W_j of page are both W_0 when its layers are written out: give one of them another name"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
