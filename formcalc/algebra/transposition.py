@@ -26,12 +26,15 @@ def _transposed(node: Expression, children: tuple[Expression, ...]) -> Expressio
     return node.rebuild(children)
 
 
-def transpose(expression: Expression) -> Expression:
+def transpose(expression: Expression, known: dict[Expression, Expression] | None = None) -> Expression:
     """The transpose, pushed to the letters.
+
+    Args:
+        known: transposes of other expressions, to which those that are found here are added.
 
     >>> from formcalc.algebra import Letter, Product, Symbol
     >>> A, B = Letter(Symbol("A", ("T", "d"))), Letter(Symbol("B", ("d", "n")))
     >>> str(transpose(Product(A, B)))
     'B^t A^t'
     """
-    return fold(expression, _transposed)
+    return fold(expression, _transposed, known)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from formcalc.algebra import (
-    AxisSum,
     Expression,
     LayerSum,
     Letter,
@@ -15,12 +14,8 @@ from formcalc.algebra import (
     Sum,
     Symbol,
     Trace,
-    fold,
     ones,
-    postorder,
-    transpose,
 )
-from formcalc.calculus.expansion import factors, terms
 from formcalc.language.lines import page_text
 from formcalc.language.model import Model
 from formcalc.language.page import read_page
@@ -37,12 +32,10 @@ def contracted(model: Model, backward: Iterable[Statement]) -> Model:
     mark = "t"
     while any(f"{mark}{weight.name}" in taken for weight in page.weights()):
         mark += "t"
-    names = _SumNames(mark)
-    forward = names.statements(page.statements)
-    backward = names.statements(backward)
+    backward = [*backward]
     weights = {part.letter for part in _parts(backward) if isinstance(part, Coefficient)}
     statements: list[Statement] = []
-    for statement in forward:
+    for statement in page.statements:
         statements += _with_directions(statement, weights, mark)
     words: list[Expression] = []
     families = {(block.index, block.family) for block in backward if isinstance(block, Layers)}
@@ -72,48 +65,6 @@ def contracted(model: Model, backward: Iterable[Statement]) -> Model:
     title = f"the form of {model.name} along a direction"
     text = page_text(title, page.dimensions, statements, Sum(*words) if words else Number(0))
     return Model(f"{model.name}, along a direction", read_page(text), model.sizes)
-
-
-class _SumNames:
-    """Gives a name to every sum over axes inside of another expression: beside a family it could not be opened."""
-
-    def __init__(self, mark: str) -> None:
-        self.mark = mark
-        self.made: dict[Expression, Letter] = {}
-
-    def statements(self, statements: Iterable[Statement], index: str = "") -> tuple[Statement, ...]:
-        """The statements with such sums as letters, each defined before it is used."""
-        found: list[Statement] = []
-        for statement in statements:
-            match statement:
-                case Layers():
-                    known = dict(self.made)
-                    found.append(replace(statement, body=self.statements(statement.body, statement.index)))
-                    self.made = known
-                case Defined(letter=letter) if letter.definition is not None:
-                    value = self.named(letter.definition, index, found)
-                    found.append(Defined(Letter(Symbol(letter.name, value.shape, "defined", value))))
-                case Coefficient():
-                    found.append(replace(statement, value=self.named(statement.value, index, found)))
-                case _:
-                    found.append(statement)
-        return tuple(found)
-
-    def named(self, expression: Expression, index: str, found: list[Statement]) -> Expression:
-        """The expression with letters for its inner sums, whose definitions are appended to `found`."""
-        outer = {factors(term)[-1] for term in terms(expression)}
-        for node in postorder(expression, lambda node: () if isinstance(node, LayerSum) else node.children):
-            if isinstance(node, AxisSum) and node not in outer and node not in self.made:
-                place = f"_{{{len(self.made)},{index}}}" if index else f"_{len(self.made)}"
-                inner = self.replaced(node)
-                letter = Letter(Symbol(f"{self.mark}S{place}", inner.shape, "defined", inner))
-                found.append(Defined(letter))
-                self.made |= {node: letter, transpose(node): letter.transposed}
-        return self.replaced(expression)
-
-    def replaced(self, expression: Expression) -> Expression:
-        known: dict[Expression, Expression] = dict(self.made)
-        return fold(expression, lambda node, parts: node.rebuild(parts), known) if known else expression
 
 
 def _parts(statements: Iterable[Statement]) -> Iterable[Statement]:

@@ -42,6 +42,15 @@ class CotangentNames:
         base = self.new(_base(letter.name))
         return base + letter.name[len(_base(letter.name)) :]
 
+    def part(self, letter: Letter | None) -> str:
+        """A name for a part of a definition: ``X1_i``, ``X2_i``, ... of ``X_i``; of the loss, ``E1``, ``E2``, ..."""
+        name = "E" if letter is None else letter.name
+        base = _base(name)
+        stem = base.rstrip("'")
+        found = next(f"{stem}{k}" for k in itertools.count(1) if not {f"{stem}{k}", f"d{stem}{k}"} & self.taken)
+        self.taken.add(found)
+        return found + name[len(base) :]
+
     def new(self, base: str) -> str:
         name = self.free.pop(0) if self.free else self.fresh(base)
         self.taken.add(name)

@@ -8,8 +8,8 @@ number of layers. It is written in the statements of a page, and can be read and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from formcalc.algebra import (
@@ -34,6 +34,7 @@ from formcalc.calculus.cyclic import coefficients, total, under_trace, zero
 from formcalc.calculus.differential import d
 from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten, repeated, terms
 from formcalc.calculus.naming import CotangentNames
+from formcalc.calculus.parts import parts_of
 from formcalc.calculus.pipeline import Stage, stages
 from formcalc.language.statements import (
     Coefficient,
@@ -106,6 +107,8 @@ class _PullBack:
         self.carried: dict[tuple[Family, Letter], list[Expression]] = {}
         #: What sums over layers add to the cotangents of their letters, by the family of the layers.
         self.summed: dict[Family, list[tuple[Letter, Expression]]] = {}
+        #: The parts of definitions that have names in the form.
+        self.forward: set[Letter] = set()
         self.top = _Place({}, self.result.statements)
 
     def run(self) -> PullBack:
@@ -117,7 +120,24 @@ class _PullBack:
             elif isinstance(statement, Defined):
                 self.definition(statement.letter, top, self.page.statements[:number])
         top.made += [self.coefficient(weight, top) for weight in self.weights if weight not in self.of_layers]
+        self.result.statements = self.used(self.result.statements, set())
         return self.result
+
+    def used(self, statements: Iterable[Statement], needed: set[str]) -> list[Statement]:
+        """The statements without parts that nothing after them uses; `needed` are the names that are used."""
+        kept: list[Statement] = []
+        for statement in reversed([*statements]):
+            match statement:
+                case Layers():
+                    statement = replace(statement, body=tuple(self.used(statement.body, needed)))
+                case Defined(letter=letter) if letter in self.forward and letter.name not in needed:
+                    continue
+                case Defined(letter=letter) if letter.definition is not None:
+                    needed |= _names(letter.definition)
+                case Coefficient():
+                    needed |= _names(statement.value)
+            kept.append(statement)
+        return kept[::-1]
 
     def coefficient(self, weight: Letter, place: _Place) -> Coefficient:
         """The coefficient of a weight; zero if the loss does not depend on it."""
@@ -126,13 +146,15 @@ class _PullBack:
 
     def seed(self) -> None:
         """Begin with the one-form ``-d loss``, a sum of words under traces."""
-        one_form = Product(Number(-1), d(self.page.loss, wrt=self.variables))
+        loss, parts = self.parts(None, self.page.loss, self.top)
+        one_form = Product(Number(-1), d(loss, wrt=self.variables))
         if one_form.degree:
             words = terms(flatten(expand_mm(expand_all(one_form))))
             rest = [word for word in words if not self.deferred(None, word, self.page.statements)]
             if rest:
                 found = [total([word]) for word in terms(under_trace(Sum(*rest)))]
                 self.passage(None, OneForm(*(word for word in found if word.degree)), self.top)
+        self.through_parts(parts, self.top)
 
     def deferred(self, of: Letter | None, term: Expression, before: tuple[Statement, ...]) -> bool:
         """Take a word that is summed over layers: what it adds to their letters waits until the pull-back is there."""
@@ -201,18 +223,38 @@ class _PullBack:
         }
 
     def definition(self, letter: Letter, place: _Place, before: tuple[Statement, ...]) -> None:
-        """Pull the cotangent of a definition back through it, under a name of its own if it needs one."""
+        """Pull the cotangent of a definition back through it."""
         if letter not in place.found:
             return
-        cotangent = total(place.found[letter])
-        if not _is_short(cotangent):
-            is_state = place.block is not None and any(letter is state.next for state in place.block.states)
-            # what a layer hands on has a name already, where it comes in
-            name = self.names.factor(letter) if is_state else self.names.of(letter, place.block)
-            cotangent = Letter(Symbol(name, cotangent.shape, "defined", cotangent))
-            place.made.append(Defined(cotangent))
+        cotangent = self.cotangent_of(letter, place)
         assert letter.definition is not None
-        inner = d(letter.definition, wrt=self.variables)
+        body, parts = self.parts(letter, letter.definition, place)
+        self.through(letter, body, cotangent, place, before)
+        self.through_parts(parts, place)
+
+    def parts(self, of: Letter | None, expression: Expression, place: _Place) -> tuple[Expression, tuple[Letter, ...]]:
+        """The expression over letters for its parts, which are written down before they are used."""
+        body, parts = parts_of(expression, self.active, lambda: self.names.part(of))
+        self.active.update(parts)
+        self.variables |= {part.name for part in parts}
+        self.forward.update(parts)
+        place.made += map(Defined, parts)
+        return body, parts
+
+    def through_parts(self, parts: tuple[Letter, ...], place: _Place) -> None:
+        """Pull back through the parts of a definition, the last one first."""
+        for part in reversed(parts):
+            if part in place.found:
+                cotangent = self.cotangent_of(part, place)
+                del place.found[part]
+                assert part.definition is not None
+                self.through(part, part.definition, cotangent, place, ())
+
+    def through(
+        self, letter: Letter, body: Expression, cotangent: Expression, place: _Place, before: tuple[Statement, ...]
+    ) -> None:
+        """Hand the cotangent of a definition on to what its body uses."""
+        inner = d(body, wrt=self.variables)
         if not inner.degree:
             return
         if layer_sums(inner):
@@ -222,6 +264,18 @@ class _PullBack:
             rest = [inner]
         if rest:
             self.passage(letter, repeated(Product(cotangent, Sum(*rest)), letter.axes), place, cotangent)
+
+    def cotangent_of(self, letter: Letter, place: _Place) -> Expression:
+        """The cotangent of a definition, under a name of its own if it needs one."""
+        cotangent = total(place.found[letter])
+        if _is_short(cotangent):
+            return cotangent
+        is_state = place.block is not None and any(letter is state.next for state in place.block.states)
+        # what a layer hands on has a name already, where it comes in
+        name = self.names.factor(letter) if is_state else self.names.of(letter, place.block)
+        named = Letter(Symbol(name, cotangent.shape, "defined", cotangent))
+        place.made.append(Defined(named))
+        return named
 
     def layers(self, block: Layers) -> None:
         """Pull back through one layer, its index a symbol."""
@@ -320,6 +374,10 @@ def _active(page: Page, weights: frozenset[Letter]) -> set[Letter]:
                 active.update(state.letter for state in statement.states if state.next in active)
             active.update(state.end for state in statement.states if state.letter in active)
     return active
+
+
+def _names(expression: Expression) -> set[str]:
+    return {node.name for node in postorder(expression) if isinstance(node, Letter)}
 
 
 def _is_short(cotangent: Expression) -> bool:
