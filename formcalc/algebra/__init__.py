@@ -7,6 +7,7 @@ from formcalc.algebra.dimension import SCALAR, Axes, Dimension, Shape, axes_text
 from formcalc.algebra.expression import Expression, Kinds, contains, first_paths, fold, postorder
 from formcalc.algebra.letters import Letter, Role, Symbol
 from formcalc.algebra.rendering import PLAIN, Notation, plain, render, small_decimal
+from formcalc.algebra.row_sums import COLUMN_SUM, ROW_SUM
 from formcalc.algebra.scalars import PI, Number, Power
 from formcalc.algebra.summation import AxisSum, LayerSum
 from formcalc.algebra.transposition import transpose
@@ -14,8 +15,10 @@ from formcalc.algebra.transposition import transpose
 Expression.kinds = Kinds(product=Product, sum=Sum, number=Number, transpose=transpose, text=plain)
 
 __all__ = [
+    "COLUMN_SUM",
     "PI",
     "PLAIN",
+    "ROW_SUM",
     "SCALAR",
     "Apply",
     "Axes",

@@ -13,6 +13,7 @@ from formcalc.algebra.compound import Hadamard, OneForm, Product, Sum, Trace
 from formcalc.algebra.dimension import axes_text
 from formcalc.algebra.expression import Expression, fold
 from formcalc.algebra.letters import Letter
+from formcalc.algebra.row_sums import row_sums
 from formcalc.algebra.scalars import Number, Power
 from formcalc.algebra.summation import AxisSum, LayerSum
 
@@ -27,7 +28,8 @@ class Notation:
     operator: Callable[[Apply], str]
     #: The sign of a sum over indices, given their names.
     sigma: Callable[[tuple[str, ...]], str]
-    trace: str
+    #: The name of a trace, or of a sum of rows or columns.
+    function: Callable[[str], str]
     juxtapose: str = " "
     plus: str = " + "
     minus: str = " - "
@@ -90,10 +92,25 @@ def render(expression: Expression, notation: Notation) -> str:
             enclosed(piece) if piece.strength < _Strength.ATOM or (piece.is_negative and index > 0) else piece.body
             for index, piece in enumerate(pieces)
         ]
+        ropes: list[_Rope] = []
+        for names, places in row_sums(node.children):
+            one = pieces[places[0]] if len(places) == 1 else None
+            # a product among the factors keeps its parentheses
+            is_alone = bool(names) and one is not None and one.strength is not _Strength.PRODUCT
+            inner = (
+                whole(one)
+                if one is not None and is_alone
+                else _separated(notation.juxtapose, [texts[k] for k in places])
+            )
+            for name in reversed(names):
+                inner = (notation.function(name), notation.left, inner, notation.right)
+            ropes.append(inner)
         # -1 A is written -A, unless a number follows, which the sign would then belong to.
         if is_negative and pieces[0].body == "1" and not isinstance(node.children[1], Number):
-            texts = texts[1:]
-        return _Piece(_separated(notation.juxtapose, texts), _Strength.PRODUCT, is_negative)
+            if len(pieces) == 2 and isinstance(node.children[1], Hadamard):
+                return _Piece(pieces[1].body, _Strength.HADAMARD, is_negative)
+            ropes = ropes[1:]
+        return _Piece(_separated(notation.juxtapose, ropes), _Strength.PRODUCT, is_negative)
 
     def total(pieces: tuple[_Piece, ...]) -> _Piece:
         text: list[_Rope] = []
@@ -126,7 +143,7 @@ def render(expression: Expression, notation: Notation) -> str:
                 body = enclosed(piece) if piece.strength == _Strength.SUM or piece.is_negative else piece.body
                 return _Piece((notation.sigma(indices), notation.juxtapose, body), _Strength.HADAMARD)
             case Trace():
-                return _Piece((notation.trace, enclosed(pieces[0])), _Strength.ATOM)
+                return _Piece((notation.function("trace"), enclosed(pieces[0])), _Strength.ATOM)
             case Apply():
                 arguments = _separated(notation.comma, map(whole, pieces))
                 body = (notation.operator(node), notation.left, arguments, notation.right)
@@ -169,7 +186,7 @@ PLAIN = Notation(
     power=_plain_power,
     operator=lambda node: node.operator.name + ("^t" if node.by_columns else ""),
     sigma=lambda indices: f"Σ_{indices[0]}" if len(indices) == 1 else f"Σ_{{{','.join(indices)}}}",
-    trace="trace",
+    function=lambda name: name,
 )
 
 

@@ -40,7 +40,7 @@ notation:
                         silu, gelu, gelu_tanh, step, reciprocal, sqrt
   mm(Z, R)  aa(S, R)    their differentials at Z, S in direction R; φ'(P, R) of the others
   aa^t(S, R)            the same by columns: aa(S^t, R^t)^t
-  trace(A)  1_{T×d}  I_{T}
+  trace(A)  rowsum(A)  colsum(A)  1_{T×d}  I_{T}
 """
 
 Command = Callable[[argparse.Namespace, Display], int]

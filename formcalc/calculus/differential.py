@@ -18,6 +18,7 @@ from formcalc.algebra import (
     Power,
     Product,
     Sum,
+    Symbol,
     Trace,
     excerpt,
     fold,
@@ -74,7 +75,7 @@ def _template(row: Operator, rows: Dimension, columns: Dimension, has_constant: 
     text = re.sub(r"\{K:([^{}]*)\}", r"\1" if has_constant else "", row.unfolded)
     if row.constant == "scalar":
         text = re.sub(r"\bK\b", f"{_SCALAR}^{{1}}", text)
-    text = text.replace("{c×1}", f"{{{columns}×1}}").replace("{1×c}", f"{{1×{columns}}}")
+    text = text.replace("{1×c}", f"{{1×{columns}}}")
     return parse(text.replace("{1/c}", f"{columns}^{{-1}}"), letters)
 
 
@@ -118,7 +119,7 @@ class _Differentiator:
         if isinstance(node, Letter):
             return () if node.degree or self.is_variable(node) or node.definition is None else (node.definition,)
         if isinstance(node, Apply) and isinstance(node.operator, Differential) and node.operator.dialect == "exact":
-            return (*node.children, unfold(node))
+            return (*node.children, unfold(_along_a_letter(node)))
         return node.children
 
     def of(self, expression: Expression) -> Expression | None:
@@ -184,12 +185,23 @@ class _Differentiator:
 
     def linear_letter(self, node: Apply, operator: Differential) -> Expression | None:
         fixed = node.children[:-1] if node.is_linear else node.children
+        found: list[Expression] = []
         if any(self.memo[part] is not None for part in fixed):
             if operator.dialect == "manual":
                 raise FormError(f"{node} is of the manual's dialect, which has first differentials only: use exact")
-            return self.memo[unfold(node)]
+            along = _along_a_letter(node)
+            inner = self.memo[unfold(along)]
+            if inner is not None:
+                written = {along.direction: node.direction, transpose(along.direction): transpose(node.direction)}
+                found.append(fold(inner, lambda part, children: part.rebuild(children), written))
         inner = self.memo[node.direction] if node.is_linear else None
-        if inner is None:
-            return None
-        found = node.with_direction(inner)
-        return found if operator.of.is_symmetric else unfold(found)
+        if inner is not None:
+            applied = node.with_direction(inner)
+            found.append(applied if operator.of.is_symmetric else unfold(applied))
+        return Sum(*found) if found else None
+
+
+def _along_a_letter(node: Apply) -> Apply:
+    """A linear operator letter with a letter for its direction, which is not differentiated."""
+    direction = node.direction
+    return node.with_direction(Letter(Symbol("direction", direction.shape, "data", layout=direction.axes)))

@@ -23,7 +23,7 @@ from formcalc.algebra import (
     postorder,
     transpose,
 )
-from formcalc.operators import Operator
+from formcalc.operators import Differential, Operator
 
 
 def parts_of(
@@ -37,7 +37,7 @@ def parts_of(
     * is a sum among the factors of a product,
     * is a sum over an axis beside other families over this axis, or
     * is no plain word, has several paths to active letters, and is an argument of an operator, a factor, or an operand;
-      or is any such argument where the differential of the operator is written out.
+      or is any such argument where the differential of the operator is written out, which has it in several places.
 
     Args:
         active: the letters that the loss is differentiated through.
@@ -71,6 +71,8 @@ class _Finder:
         self.contexts: dict[Expression, set[str]] = {}
         #: The axes of what a node stands in.
         self.around: dict[Expression, set[Dimension]] = {}
+        #: The points of the linear operator letters that a node is the direction of.
+        self.points: dict[Expression, set[Expression]] = {}
         self.order = [*postorder(self.one(expression), self.below)]
         for node in reversed(self.order):
             axes = self.around.setdefault(node, set()) | {*node.axes}
@@ -79,6 +81,9 @@ class _Finder:
                 self.uses[one] = self.uses.get(one, 0) + 1
                 self.contexts.setdefault(one, set()).add(context)
                 self.around.setdefault(one, set()).update(axes)
+            # of a piecewise linear operator, the differential of a letter has the direction once
+            if isinstance(node, Apply) and isinstance(node.operator, Differential) and not node.operator.of.kinks:
+                self.points.setdefault(self.one(node.direction), set()).add(self.one(node[0]))
 
     def transposed(self, node: Expression) -> Expression:
         return transpose(node, self.transposes)
@@ -104,6 +109,8 @@ class _Finder:
             return False
         contexts = self.contexts[node]
         if self.uses[node] > 1 or "written out" in contexts or (isinstance(node, Sum) and "factor" in contexts):
+            return True
+        if any(self.paths.get(point) for point in self.points.get(node, ())):
             return True
         if isinstance(node, AxisSum) and self.around[node] & {*node.over}:
             return True

@@ -30,6 +30,7 @@ from formcalc.algebra import (
     postorder,
     transpose,
 )
+from formcalc.calculus.common import summed
 from formcalc.calculus.cyclic import coefficients, total, under_trace, zero
 from formcalc.calculus.differential import d
 from formcalc.calculus.expansion import expand_all, expand_mm, factors, flatten, repeated, terms
@@ -142,7 +143,7 @@ class _PullBack:
     def coefficient(self, weight: Letter, place: _Place) -> Coefficient:
         """The coefficient of a weight; zero if the loss does not depend on it."""
         found = place.found.get(weight)
-        return Coefficient(weight, zero(weight.shape[::-1], weight.axes) if found is None else total(found))
+        return Coefficient(weight, zero(weight.shape[::-1], weight.axes) if found is None else summed(found))
 
     def seed(self) -> None:
         """Begin with the one-form ``-d loss``, a sum of words under traces."""
@@ -267,7 +268,7 @@ class _PullBack:
 
     def cotangent_of(self, letter: Letter, place: _Place) -> Expression:
         """The cotangent of a definition, under a name of its own if it needs one."""
-        cotangent = total(place.found[letter])
+        cotangent = summed(place.found[letter])
         if _is_short(cotangent):
             return cotangent
         is_state = place.block is not None and any(letter is state.next for state in place.block.states)
@@ -307,12 +308,12 @@ class _PullBack:
         gathered = []
         for letter, parts in within.found.items():
             if letter in self.of_layers and letter not in local:
-                carried = Letter(Symbol(self.names.factor(letter), letter.shape[::-1], "defined", total(parts)))
+                carried = Letter(Symbol(self.names.factor(letter), letter.shape[::-1], "defined", summed(parts)))
                 within.made.append(Defined(carried))
                 unknown = Letter(carried.symbol.renamed(carried.name))
                 self.carried.setdefault((block.family, letter), []).append(unknown)
             elif letter not in local:
-                gathered.append(self.gathered(letter, total(parts), block))
+                gathered.append(self.gathered(letter, summed(parts), block))
         if within.made:
             goes_down = not block.is_descending
             top.made.append(Layers(block.index, block.last, block.first, goes_down, tuple(handed), tuple(within.made)))
@@ -321,7 +322,7 @@ class _PullBack:
     def cotangent(self, letter: Letter, block: Layers, found: Contributions) -> Letter:
         """The cotangent of a state, under its name; zero if nothing depends on it."""
         shape = letter.shape[::-1]
-        value = total(found.pop(letter)) if letter in found else zero(shape, letter.axes)
+        value = summed(found.pop(letter)) if letter in found else zero(shape, letter.axes)
         if value.axes != letter.axes:  # it is the same for all of a family
             value = Hadamard(value, ones(shape[0], shape[1], letter.axes))
         return Letter(Symbol(self.names.of(letter, block), value.shape, "defined", value))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from formcalc.algebra import PI, Dimension, Letter, Role, Symbol, identity
 from formcalc.errors import ParseError, ShapeError, listing
-from formcalc.language.names import NAME, canonical
+from formcalc.language.names import FUNCTIONS, NAME, canonical
 from formcalc.operators import operator_named
 
 #: What a letter may be declared by: its dimensions, or a letter or symbol made before.
@@ -62,7 +62,7 @@ def size(text: str) -> Dimension | None:
 def _check_letter(name: str) -> None:
     if not NAME.fullmatch(name):
         raise ParseError(f"{name!r} cannot name a letter: write a word such as X, X_0, W_Q or gamma_1")
-    if name == "trace" or operator_named(name) is not None:
+    if name in FUNCTIONS or operator_named(name) is not None:
         raise ParseError(f"{name!r} cannot name a letter: it is an operator; choose another name")
 
 

@@ -72,7 +72,7 @@ HTML = Notation(
     power=_power,
     operator=_operator,
     sigma=lambda indices: f"Σ<sub>{escape(','.join(indices))}</sub>",
-    trace="trace",
+    function=lambda name: name,
     minus=" − ",
     negative="−",
 )

@@ -83,7 +83,7 @@ LATEX = Notation(
     power=_power,
     operator=_operator,
     sigma=lambda indices: rf"\sum_{{{', '.join(map(name_latex, indices))}}}",
-    trace=r"\operatorname{trace}",
+    function=lambda name: rf"\operatorname{{{name}}}",
     juxtapose=r" \, ",
     hadamard=r" \circ ",
 )

@@ -27,7 +27,7 @@ from formcalc.errors import ParseError, listing, suggestion
 from formcalc.language.declaration import declare, size
 from formcalc.language.indices import at, shifted, subscripts
 from formcalc.language.logical_lines import LogicalLine, logical_lines
-from formcalc.language.names import NAME, canonical
+from formcalc.language.names import FUNCTIONS, NAME, canonical
 from formcalc.language.parser import read
 from formcalc.language.scope import Scope, axes_of
 from formcalc.language.source import Excerpt, Place
@@ -282,7 +282,7 @@ class _PageReader:
         assert match is not None
         name, place = canonical(match[1]), line.source.place(0, len(match[1]))
         self.check_new(name, place)
-        if operator_named(name) is not None or name == "trace":
+        if operator_named(name) is not None or name in FUNCTIONS:
             raise place.error(f"{name!r} cannot name a function", "it is an operator; choose another name")
         parameters = tuple(canonical(part.strip()) for part in match[2].split(","))
         for parameter in parameters:

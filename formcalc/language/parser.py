@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 from lark import Token, Tree
 
 from formcalc.algebra import (
+    COLUMN_SUM,
     PI,
+    ROW_SUM,
     Apply,
     Axes,
     AxisSum,
@@ -36,7 +38,7 @@ from formcalc.algebra import (
 )
 from formcalc.errors import ParseError, ShapeError, listing, suggestion
 from formcalc.language.declaration import UNIT, Declaration, declare, size
-from formcalc.language.names import canonical, superscript
+from formcalc.language.names import FUNCTIONS, canonical, superscript
 from formcalc.language.scope import Scope, axes_of
 from formcalc.language.source import Excerpt, Place
 from formcalc.language.statements import Function
@@ -211,6 +213,8 @@ class _Reader:
             is_raised = bool(postfixes) and superscript(postfixes[0]) != "t"
             found = (self.named(token, brackets[0] if brackets else None, is_raised),)
         *before, value = found
+        if postfixes and before and found[0].start is value.start:  # the factors of one application
+            before, value = [], _Value(Product(*(part.expression for part in found)), value.start)
         for postfix in postfixes:
             value = self.raised(value, postfix)
         return (*before, value)
@@ -332,10 +336,12 @@ class _Reader:
         match = re.fullmatch(r"(.*?)(\^[tT⊤]|\^\{\s*[tT⊤]\s*\}|[ᵗᵀ⊤])?", str(token))
         assert match is not None
         name, by_columns = canonical(match[1]), match[2] is not None
-        if name == "trace":
+        if name in FUNCTIONS:
             if len(arguments) != 1:
-                raise self.place(token).error(f"trace takes 1 argument, not {len(arguments)}")
-            return (_Value(self.build(Trace, token, arguments[0]), token),)
+                raise self.place(token).error(f"{name} takes 1 argument, not {len(arguments)}")
+            if name == "trace":
+                return (_Value(self.build(Trace, token, arguments[0]), token),)
+            return self.row_sum(name, token, items[1], by_columns)
         # m(Z) is the operator, also where a dimension has its name; the dimension before a parenthesis has a space
         is_operator = name not in self.letters and operator_named(name, self.dialect) is not None
         letter = None if is_operator else self.resolve(name)
@@ -347,7 +353,7 @@ class _Reader:
             return (_Value(self.called(self.scope.functions[name], token, arguments, by_columns), token),)
         operator = operator_named(name, self.dialect)
         if operator is None:
-            known = [*operator_names(), "trace", *self.scope.functions]
+            known = [*operator_names(), *FUNCTIONS, *self.scope.functions]
             cure = suggestion(name, known) or f"operators: {', '.join(known)}"
             raise self.place(token).error(f"unknown operator {match[1]!r}", cure)
         if self.dialect == "exact" and isinstance(operator, Differential) and len(arguments) == 1:
@@ -356,6 +362,18 @@ class _Reader:
                 f"the one-argument factor {name}(S) belongs to the manual's dialect",
             )
         return (_Value(self.apply(operator, token, arguments, by_columns), token),)
+
+    def row_sum(self, name: str, token: Token, value: _Value, by_columns: bool) -> _Factors:
+        """The factors of a sum of rows or columns: those of the argument, and ones."""
+        argument = value.expression
+        if by_columns or not argument.shape:
+            said = f"{name} has no ^t" if by_columns else f"{name}({excerpt(argument)}): the argument is a scalar"
+            cure = f"write {name}(...)^t, or {ROW_SUM if name == COLUMN_SUM else COLUMN_SUM}(...)" if by_columns else ""
+            raise self.place(token).error(said, cure)
+        rows, columns = argument.shape
+        inner = argument.children if value.is_bare_product else (argument,)
+        factors = (*inner, ones(columns, 1)) if name == ROW_SUM else (ones(1, rows), *inner)
+        return tuple(_Value(factor, token) for factor in factors)
 
     def called(self, function: Function, token: Token, arguments: list[Expression], by_columns: bool) -> Expression:
         """The body of a function, with arguments for its parameters."""

@@ -1,7 +1,7 @@
 """The operator table. Adding an operator is adding one row here, and nothing else.
 
-In `unfolded`, ``P`` is the argument, ``R`` the direction, ``J`` the ones of P's shape and ``1_{c×1}`` the column of
-ones, as long as P has columns, so that ``A 1_{c×1} 1_{1×c}`` puts the sum of each row of A into every place of the row.
+In `unfolded`, ``P`` is the argument, ``R`` the direction, ``J`` the ones of P's shape and ``1_{1×c}`` the row of ones,
+as long as P has columns, so that ``rowsum(A) 1_{1×c}`` puts the sum of each row of A into every place of the row.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ SOFTMAX = Operator(
     acts_on="row",
     formula="exp(x_ij) / Σ_k exp(x_ik), over the k that a mask allows",
     differential="aa",
-    unfolded="a(P{K:, K}) ∘ R - a(P{K:, K}) ∘ ((a(P{K:, K}) ∘ R) 1_{c×1} 1_{1×c})",
+    unfolded="a(P{K:, K}) ∘ R - a(P{K:, K}) ∘ (rowsum(a(P{K:, K}) ∘ R) 1_{1×c})",
     kernel=k.softmax,
     push=k.softmax_push,
     jax=_jax_softmax,
@@ -99,7 +99,7 @@ LOG_SOFTMAX = Operator(
     acts_on="row",
     formula="x_ij - log Σ_k exp(x_ik)",
     differential="logsoftmax'",
-    unfolded="R - (a(P) ∘ R) 1_{c×1} 1_{1×c}",
+    unfolded="R - rowsum(a(P) ∘ R) 1_{1×c}",
     kernel=k.log_softmax,
     push=k.log_softmax_push,
     jax=lambda jax, x: jax.nn.log_softmax(x, axis=-1),
@@ -117,9 +117,9 @@ LAYER_NORM = Operator(
     formula="(x - mean) / √(variance + ε) by row; gain and bias are letters of the page",
     differential="norm'",
     unfolded=(
-        "(R - {1/c} R 1_{c×1} 1_{1×c} - {1/c} (norm(P{K:, K}) ∘ ((norm(P{K:, K}) ∘ R) 1_{c×1} 1_{1×c})))"
-        " ∘ reciprocal(sqrt({1/c} ((P - {1/c} P 1_{c×1} 1_{1×c}) ∘ (P - {1/c} P 1_{c×1} 1_{1×c}))"
-        " 1_{c×1} 1_{1×c}{K: + K J}))"
+        "(R - {1/c} rowsum(R) 1_{1×c} - {1/c} (norm(P{K:, K}) ∘ (rowsum(norm(P{K:, K}) ∘ R) 1_{1×c})))"
+        " ∘ reciprocal(sqrt({1/c} rowsum((P - {1/c} rowsum(P) 1_{1×c}) ∘ (P - {1/c} rowsum(P) 1_{1×c}))"
+        " 1_{1×c}{K: + K J}))"
     ),
     kernel=k.layer_norm,
     push=k.layer_norm_push,
@@ -143,8 +143,8 @@ RMS_NORM = Operator(
     formula="x / √(mean of squares + ε) by row; the gain is a letter of the page",
     differential="rms'",
     unfolded=(
-        "(R - {1/c} (rms(P{K:, K}) ∘ ((rms(P{K:, K}) ∘ R) 1_{c×1} 1_{1×c})))"
-        " ∘ reciprocal(sqrt({1/c} (P ∘ P) 1_{c×1} 1_{1×c}{K: + K J}))"
+        "(R - {1/c} (rms(P{K:, K}) ∘ (rowsum(rms(P{K:, K}) ∘ R) 1_{1×c})))"
+        " ∘ reciprocal(sqrt({1/c} rowsum(P ∘ P) 1_{1×c}{K: + K J}))"
     ),
     kernel=k.rms_norm,
     push=k.rms_norm_push,

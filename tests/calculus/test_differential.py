@@ -166,7 +166,7 @@ def test_d_is_the_limit_of_the_difference_quotient(text):
 
 def test_unfold_contains_no_linear_letter():
     unfolded = unfold(square("aa^t(W, A)"))
-    assert str(unfolded) == "a^t(W) ∘ A - (a^t(W) ∘ (1_{n×1} 1_{1×n} (a^t(W) ∘ A)))"
+    assert str(unfolded) == "a^t(W) ∘ A - a^t(W) ∘ (1_{n×1} colsum(a^t(W) ∘ A))"
     assert isinstance(unfolded[0], Hadamard)
 
 

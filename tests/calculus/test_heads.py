@@ -204,7 +204,7 @@ loss = -T^{-1} trace(y^t logsoftmax(H E^t))
 """,
         [
             "E1[B] = H[B] E^t",
-            "G[B] = T^{-1} y[B]^t - T^{-1} (a^t(E1[B]^t) ∘ (1_{V×1} 1_{1×V} y[B]^t))",
+            "G[B] = T^{-1} (y[B]^t - a^t(E1[B]^t) ∘ (1_{V×1} colsum(y[B]^t)))",
             "M[B] = E^t G[B]",
             "U[B] = tanh'(W^t E^t x[B]^t, M[B])",
             "dE : Σ_B (H[B]^t G[B]^t + W U[B] x[B])",

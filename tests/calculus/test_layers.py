@@ -15,7 +15,7 @@ layers i = L-1 .. 0
   db_i : M_i C
   dW_i : G_{i+1} m(Z_i)
   df_i : G_{i+1} C
-  G_i = V_i M_i a(S_i) + n^{-1/2} Q_i K_i^t X_i^t U_i + n^{-1/2} K_i Q_i^t X_i^t U_i^t"""
+  G_i = V_i M_i a(S_i) + n^{-1/2} (Q_i K_i^t X_i^t U_i + K_i Q_i^t X_i^t U_i^t)"""
 
 
 @pytest.mark.parametrize("layers", [1, 2, 96])

@@ -113,3 +113,10 @@ def test_a_part_that_no_coefficient_needs_is_left_out():
 def test_parts_do_not_take_names_of_the_page():
     text = "dims d = 2\ndata X, Z1: d×d\nweights A, B: d×d\nZ = (X A + B) A Z1\nloss = trace(Z)\n"
     assert "Z2 = X A + B" in str(fc.derive(fc.load(text)))
+
+
+def test_the_direction_of_a_letter_whose_point_moves_is_a_part():
+    page = "dims T = 3, d = 2\ndata X, Y, G: T×d\nweights W, V: d×d\nloss = trace(G^t aa(X W, Y V V))\n"
+    assert "E1 = X W\nE2 = Y V V\n" in str(fc.derive(fc.load(page)))
+    # the differential of mm has it once
+    assert "E2" not in str(fc.derive(fc.load(page.replace("aa", "mm"))))

@@ -24,7 +24,7 @@ def test_the_coefficients_of_one_encoder_layer():
         "G_1": "E^t",
         "M_0": "mm(Z_0^t, W_0 G_1)",
         "U_0": "aa^t(S_0^t, X_0 V_0 M_0)",
-        "G_0": "V_0 M_0 a(S_0) + n^{-1/2} Q_0 K_0^t X_0^t U_0 + n^{-1/2} K_0 Q_0^t X_0^t U_0^t",
+        "G_0": "V_0 M_0 a(S_0) + n^{-1/2} (Q_0 K_0^t X_0^t U_0 + K_0 Q_0^t X_0^t U_0^t)",
     }
 
 

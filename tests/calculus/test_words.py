@@ -180,7 +180,7 @@ def test_a_hadamard_product_multiplies_out_where_the_error_comes_through():
     form = fc.derive(model)
     words = form.words("X")
     assert [str(word) for word in words] == [
-        "-(A^t ∘ E^t)",
+        "-A^t ∘ E^t",
         "-(A^t ∘ E^t) A",
         "-(A^t ∘ E^t) B",
     ]

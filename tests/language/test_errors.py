@@ -68,7 +68,7 @@ ERRORS = {
     "m (A)": ("unknown letter 'm'", "^", "m is an operator: write m(...)"),
     "sofmax(A)": ("unknown operator 'sofmax'", "^^^^^^", "did you mean 'softmax'?"),
     "trac(A)": ("unknown operator 'trac'", "^^^^", "did you mean 'trace'?"),
-    "Y(A)": ("unknown operator 'Y'", "^", f"operators: {', '.join(operator_names())}, trace"),
+    "Y(A)": ("unknown operator 'Y'", "^", f"operators: {', '.join(operator_names())}, trace, rowsum, colsum"),
     "Q(A, A)": ("Q is a letter and takes no list of arguments", "^", ""),
     # numbers and superscripts
     "1/0 A": ("1/0 divides by zero", "^^^", ""),
@@ -98,6 +98,9 @@ ERRORS = {
     "X(Q)(A)": ("Q A: Q has n columns, A has d rows", "     ^", ""),
     "trace(X)": ("trace(X): the operand is T×d, not square", "^^^^^", ""),
     "trace(A, A)": ("trace takes 1 argument, not 2", "^^^^^", ""),
+    "rowsum(A, A)": ("rowsum takes 1 argument, not 2", "^^^^^^", ""),
+    "colsum(2)": ("colsum(2): the argument is a scalar", "^^^^^^", ""),
+    "rowsum^t(A)": ("rowsum has no ^t", "^^^^^^^^", "write rowsum(...)^t, or colsum(...)"),
     "m(2)": ("m(2): the argument is a scalar, m takes a matrix", "^", ""),
     "m(A, A)": ("m takes 1 argument, not 2", "^", ""),
     "aa(A)": (
