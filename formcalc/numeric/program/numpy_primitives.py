@@ -63,12 +63,15 @@ def select(table: Array, ids: Array, out: Array | None = None) -> Array:
 
 def add_rows(rows: Array, ids: Array, count: int) -> Array:
     """The rows, (*ids, ...), added up by their ids: (count, ...)."""
-    flat = rows.reshape(ids.size, -1)
-    width = flat.shape[1]
-    places = np.where(ids < 0, count, ids).reshape(-1, 1) * width + np.arange(width)
-    # one more row gathers what has no id
-    total = np.bincount(places.ravel(), flat.ravel(), (count + 1) * width)[: count * width]
-    return total.astype(rows.dtype, copy=False).reshape(count, *rows.shape[ids.ndim :])
+    flat, places = rows.reshape(ids.size, -1), ids.ravel()
+    order = np.argsort(places, kind="stable")
+    order = order[np.searchsorted(places[order], 0) :]  # without what has no id
+    known = places[order]
+    starts = np.flatnonzero(np.diff(known, prepend=-1))
+    total = np.zeros((count, flat.shape[1]), rows.dtype)
+    if known.size:
+        total[known[starts]] = np.add.reduceat(flat[order], starts, axis=0)
+    return total.reshape(count, *rows.shape[ids.ndim :])
 
 
 def counted(ids: Array, like: Array) -> Array:
@@ -356,8 +359,7 @@ def gelu_tanh_slope(x: Array, r: Array, out: Array | None = None) -> Array:
     return by_pieces(work, x, r, out=out)
 
 
-_SCALE = math.sqrt(2 / math.pi)
-_CUBIC = 0.044715
+_SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
 def add(total: Array, array: Array) -> Array:
