@@ -1,0 +1,131 @@
+"""Programs against automatic differentiation: ``python -m benchmarks``, or ``python -m benchmarks --quick``, a minute.
+
+Each number of threads has a process of its own, and everything with that number is measured in it, in turns. Before
+anything is timed, its gradients are compared. Ctrl-C ends the work, and shows what has been measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import depth
+from benchmarks.cases import CASES, QUICK
+from benchmarks.entrants import COMPILED, ENGINES, missing
+from benchmarks.machine import described
+from benchmarks.measurement import Depth, Measurement, Note, read
+from benchmarks.pages import between_marks
+from benchmarks.tables import markdown, tables, text
+from formcalc.app.display import Display
+
+#: What libraries read their number of threads from, when they are loaded.
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """The options of the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a few cases in float32 with 2 threads")
+    parser.add_argument("--cases", nargs="+", choices=(*CASES, depth.NAME), metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--engines", nargs="+", choices=tuple(ENGINES), metavar="ENGINE", help=", ".join(ENGINES))
+    parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"))
+    parser.add_argument("--threads", nargs="+", type=int)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables there")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="write all but the long table between its marks")
+    options = parser.parse_args(words)
+    quick = options.quick
+    options.cases = options.cases or list(QUICK if quick else (*CASES, depth.NAME))
+    options.engines = options.engines or [name for name in ENGINES if not (quick and name in COMPILED)]
+    options.dtypes = options.dtypes or (["float32"] if quick else ["float32", "float64"])
+    options.threads = options.threads or ([2] if quick else [1, 2])
+    options.rounds = options.rounds or (5 if quick else 15)
+    return options
+
+
+def work(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What each process does; the time to derive is measured once."""
+    found = []
+    for place, threads in enumerate(options.threads):
+        cases = [name for name in options.cases if name != depth.NAME or place == 0]
+        if cases:
+            found.append(
+                {
+                    "threads": threads,
+                    "cases": cases,
+                    "dtypes": options.dtypes,
+                    "entrants": options.engines,
+                    "rounds": options.rounds,
+                }
+            )
+    return found
+
+
+def messages(part: dict[str, Any]) -> Iterator[Measurement | Depth | Note]:
+    """The messages of a process."""
+    # torch's profiler, which counts memory, is not to talk
+    environment = {**os.environ, **dict.fromkeys(VARIABLES, str(part["threads"])), "KINETO_LOG_LEVEL": "99"}
+    command = [sys.executable, "-m", "benchmarks.worker", json.dumps(part)]
+    # in a group of its own, so that Ctrl-C ends it here, and it says nothing
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, process_group=0) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                yield read(line)
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        yield Note(f"{part['threads']} threads: the process ended with status {process.returncode}")
+
+
+def main(words: list[str] | None = None) -> None:
+    """Measure, and show the tables."""
+    options = arguments(words)
+    display = Display()
+    head = [described()]
+    head += [f"{name} is left out: {why}" for name, why in missing().items() if name in options.engines]
+    print("\n".join(head))
+    rows: list[Measurement] = []
+    depths: list[Depth] = []
+    parts = work(options)
+    total = sum(1 if name == depth.NAME else len(options.dtypes) for part in parts for name in part["cases"])
+    try:
+        with display.progress("measuring") as progress:
+            task = progress.add_task("", total=total)
+            for part in parts:
+                for message in messages(part):
+                    if isinstance(message, Measurement):
+                        rows.append(message)
+                    elif isinstance(message, Depth):
+                        depths.append(message)
+                    elif message.is_done:
+                        progress.advance(task)
+                        progress.console.print(f"{message.text}: done")
+                    else:
+                        progress.console.print(message.text, highlight=False)
+    except KeyboardInterrupt:
+        print("interrupted; this has been measured:")
+    found = tables(rows, depths)
+    for table in found:
+        print(f"\n{text(table)}")
+    heading = "`" + " ".join(["python -m benchmarks", *(sys.argv[1:] if words is None else words)]) + "`"
+    heading += f" on {'; '.join(head)}."
+    if options.markdown is not None:
+        options.markdown.write_text("\n\n".join([heading, *map(markdown, found)]) + "\n", encoding="utf-8")
+    if options.readme is not None:
+        short = [table for table in found if "engine" not in table[1]]
+        page = between_marks(options.readme.read_text(encoding="utf-8"), "\n\n".join([heading, *map(markdown, short)]))
+        options.readme.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

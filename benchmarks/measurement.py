@@ -1,0 +1,77 @@
+"""What was measured of one entrant in one case, and how it is told from one process to another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row.
+
+    Attributes:
+        case: its title.
+        seconds: the median time of the loss and every gradient, without preparing inputs.
+        flops: operations in products of matrices, if known.
+        peak: bytes of memory beside weights and data, if they were measured.
+        predicted: bytes of memory that were planned before the run.
+        machine_flops: operations in a second of a large product of matrices, in the same run.
+    """
+
+    case: str
+    dtype: str
+    threads: int
+    entrant: str
+    seconds: float
+    flops: int | None
+    peak: int | None
+    predicted: int | None
+    machine_flops: float
+
+    @property
+    def share(self) -> float | None:
+        """The share of the machine's peak."""
+        return None if self.flops is None else self.flops / self.seconds / self.machine_flops
+
+
+@dataclass(frozen=True)
+class Depth:
+    """A page of so many layers.
+
+    Attributes:
+        derive, compile: median times in seconds.
+        words: how many words its form has multiplied out, as shown.
+        drawing: the seconds to count them and to write three.
+        first: the seconds to derive and compile it, of the first in its process.
+    """
+
+    page: str
+    layers: int
+    derive: float
+    compile: float
+    words: str
+    drawing: float
+    first: float | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to tell; `is_done` when a part of the work is."""
+
+    text: str
+    is_done: bool = False
+
+
+KINDS = {kind.__name__: kind for kind in (Measurement, Depth, Note)}
+
+
+def written(message: Measurement | Depth | Note) -> str:
+    """A message as one line."""
+    return json.dumps({"kind": type(message).__name__, **asdict(message)})
+
+
+def read(line: str) -> Measurement | Depth | Note:
+    """The message of a line."""
+    values = json.loads(line)
+    return KINDS[values.pop("kind")](**values)

@@ -1,0 +1,162 @@
+"""The benchmarks at small sizes: programs and peers agree, and the tables show what was measured."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import formcalc as fc
+from benchmarks import depth, memory, tables
+from benchmarks.__main__ import arguments, work
+from benchmarks.cases import CASES, arrays_of
+from benchmarks.entrants import COMPILED, ENGINES, Entrants
+from benchmarks.layouts import pack, unpack
+from benchmarks.measurement import Depth, Measurement, Note, read, written
+from benchmarks.pages import BEGIN, END, between_marks
+from benchmarks.timing import medians
+from benchmarks.worker import LIMITED, TOLERANCE, differences, entered, measured
+
+EAGER = tuple(name for name in ENGINES if name not in (*COMPILED, LIMITED))
+
+each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+@each_case
+def test_programs_and_peers_agree_and_are_measured(case):
+    entrants = Entrants(case, "float64", EAGER, is_small=True)
+    notes = []
+    found, peaks = entered(entrants, notes.append)
+    assert notes == []
+    assert list(found) == list(peaks) == [name for name in EAGER if case.has_softmax or name != "torch SDPA"]
+    assert max(differences(found).values()) < TOLERANCE["float64"]
+    results = sum(x.nbytes for x in found["torch"].gradients().values())
+    assert all(peak >= results for peak in peaks.values())
+
+
+@each_case
+def test_programs_have_no_more_operations_than_the_page_as_it_is_written(case):
+    entrants = Entrants(case, "float64", ("torch", "numpy program"), is_small=True)
+    written_out, program = (entrants.make(name).flops for name in entrants.names)
+    # reducing products, such as traces, are counted in programs and not by torch
+    assert program <= 1.1 * written_out
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of its own use
+def test_compiled_peers_agree():
+    found, _ = entered(Entrants(CASES["adapter"], "float64", ("torch", *COMPILED), is_small=True), print)
+    assert list(found) == ["torch", *COMPILED]
+
+
+def test_one_that_differs_is_left_out(monkeypatch):
+    entrants = Entrants(CASES["adapter"], "float64", ("torch", "numpy program"), is_small=True)
+    made = entrants.make
+
+    def wrong(name, limit=None):
+        entrant = made(name, limit)
+        if name == "numpy program":
+            entrant.named = lambda found: {key: 1.001 * x for key, x in found.items()}
+        return entrant
+
+    monkeypatch.setattr(entrants, "make", wrong)
+    notes = []
+    found, _ = entered(entrants, notes.append)
+    assert list(found) == ["torch"]
+    assert notes == ["adapter, rank 8, 128×1024, float64, numpy program: left out, gradients differ by 1.0e-03"]
+
+
+@pytest.mark.parametrize("name", ["encoder-64-64-4", "gpt2", "llama", "adapter"])
+def test_layouts_of_peers_give_the_arrays_of_the_page_back(name):
+    model = CASES[name].model(is_small=True)
+    arrays = arrays_of(model)
+    back = unpack(CASES[name].kind, model, pack(CASES[name].kind, model, arrays))
+    assert set(back) == set(model.weights)
+    for weight in model.weights:
+        np.testing.assert_array_equal(back[weight], arrays[weight])
+
+
+def test_the_peak_of_a_program_is_the_planned_one():
+    form = fc.derive(fc.load("encoder", T=64, L=2, d=32))
+    arrays = fc.sample(form.model)
+    program = fc.compile(form)
+    found = memory.of_numpy(lambda: fc.compile(form), program.prepare(arrays))
+    assert abs(found / (program.memory.peak * program.parts) - 1) < 0.1
+
+
+def test_the_peak_in_torch():
+    torch = pytest.importorskip("torch")
+    x = torch.ones(1000, dtype=torch.float64)
+    # two at a time: the sum is there, and one of the two that are thrown away
+    assert memory.of_torch(lambda: ((x + x) + x) + x) == 2 * 8000
+
+
+def test_medians_of_runs_that_take_turns():
+    order = []
+    times = medians({name: lambda name=name: order.append(name) for name in "ab"}, rounds=2, rest=0)
+    assert order == list("aabbaabb")
+    assert set(times) == {"a", "b"}
+
+
+def test_messages_read_back():
+    row = Measurement("a case", "float32", 2, "jax", 0.5, None, 3, None, 1e9)
+    for message in (row, Depth("gpt2", 96, 0.1, 0.2, "9", 0.3), Note("done", is_done=True)):
+        assert read(written(message)) == message
+    assert json.loads(written(row))["kind"] == "Measurement"
+
+
+def test_tables():
+    peer = Measurement("encoder", "float32", 2, "torch", 4e-3, 8_000_000, 2_000_000, None, 1e10)
+    program = dataclasses.replace(peer, entrant="numpy program", seconds=2e-3, peak=1_000_000, predicted=900_000)
+    depths = [Depth("gpt2", 1, 4e-3, 5e-3, "9", 1e-3), Depth("gpt2", 96, 5e-3, 6e-3, "92 digits", 8e-2, 7e-2)]
+    overview, everything, compared, by_depth = tables.tables([peer, program], depths)
+    assert overview[1:] == (
+        ["case", "type", "threads", "torch ms", "numpy program"],
+        [["encoder", "float32", "2", "4.000", "0.50"]],
+    )
+    assert tables.text(everything).splitlines()[1:] == [
+        "case     type     threads  engine            ms  / torch  peak MB      planned MB   GFLOP  of peak",
+        "encoder  float32  2        torch          4.000     1.00     2.00                  0.0080      20%",
+        "encoder  float32  2        numpy program  2.000     0.50     1.00  0.90 (-10.0 %)  0.0080      40%",
+    ]
+    assert compared[2] == [["numpy program", "torch", "1", "0.50", "0.50", "0.50", "0.50", "0.50", "0.50"]]
+    assert by_depth[2][1] == ["gpt2", "96", "5.00", "1.25", "6.00", "11.00", "70", "92 digits", "80"]
+    lines = tables.markdown(everything).splitlines()
+    assert lines[3].startswith("| --- | --- | --- | --- | ---: |")
+    assert len({line.count("|") for line in lines[2:]}) == 1
+
+
+def test_the_rows_of_a_case():
+    options = {"entrants": ["numpy program"], "rounds": 1, "threads": 1, "small": True}
+    (row,) = measured(CASES["encoder-64-64-1"], "float32", options)
+    assert (row.entrant, row.dtype) == ("numpy program", "float32")
+    assert row.seconds > 0
+    assert 0 < row.share < 1
+
+
+def test_the_time_to_derive_at_two_depths():
+    rows = list(depth.measured(1, (1, 2)))
+    assert [(row.page, row.layers) for row in rows] == [("encoder", 1), ("encoder", 2), ("gpt2", 1), ("gpt2", 2)]
+    assert all(row.derive > 0 and row.compile > 0 for row in rows)
+    assert [row.first is not None for row in rows] == [False, True, False, True]
+
+
+def test_the_work_of_each_process():
+    parts = work(arguments(["--cases", "adapter", "depth", "--threads", "1", "2"]))
+    assert [(part["threads"], part["cases"]) for part in parts] == [(1, ["adapter", "depth"]), (2, ["adapter"])]
+    quick = work(arguments(["--quick"]))
+    assert [part["dtypes"] for part in quick] == [["float32"]]
+    assert not set(COMPILED) & set(quick[0]["entrants"])
+
+
+def test_tables_in_a_page_stand_between_their_marks():
+    page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert between_marks(page, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    assert between_marks(between_marks(page, "new"), "old") == between_marks(page, "old")
+    with pytest.raises(SystemExit, match="has no lines"):
+        between_marks("a page without marks", "new")
+
+
+def test_the_readme_has_a_place_for_the_tables():
+    readme = Path(__file__).parents[2] / "README.md"
+    assert "new" in between_marks(readme.read_text(encoding="utf-8"), "new")
