@@ -19,6 +19,7 @@ from formcalc.numeric.constants import CONSTANTS
 from formcalc.numeric.program import emission, threads
 from formcalc.numeric.program.arrangement import arrange
 from formcalc.numeric.program.buffered import BufferedEmitter
+from formcalc.numeric.program.fusion import fused
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory
 from formcalc.numeric.program.parts import Parts, Run, Split
@@ -104,7 +105,7 @@ class Program:
         if self._chosen.is_buffered:
             self.source = BufferedEmitter(found.lowered, self.memory).text()
         else:
-            self.source = emission.source(found.lowered, self._chosen.dialect)
+            self.source = emission.source(fused(found.lowered, vars(self._primitives)), self._chosen.dialect)
         runs = [self._function(self.source, found.lowered, self.memory.workspace) for _ in range(found.workers)]
         self._run = runs[0] if found.cut is None or found.parts == 1 else self._in_parts(found.cut, runs)
 

@@ -6,10 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from formcalc.algebra import Letter
+from formcalc.numeric.program.accumulation import Accumulating
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side
 from formcalc.numeric.program.spelling import indexed, shape_of, spelled, sum_of, tuple_of
-from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Step, Value, View
+from formcalc.numeric.program.values import (
+    Accumulated,
+    Contract,
+    Fused,
+    Labelled,
+    Loop,
+    Map,
+    Step,
+    Value,
+    View,
+    is_fresh,
+)
 
 
 @dataclass(frozen=True)
@@ -18,16 +30,18 @@ class Dialect:
 
     Attributes:
         copy: none where arrays are not changed.
+        scales_products: whether a product of matrices takes a scale along.
     """
 
     module: str
     permute: str
     copy: str
+    scales_products: bool = False
 
 
 NUMPY = Dialect("np", "transpose", ".copy()")
 JAX = Dialect("jnp", "transpose", "")
-TORCH = Dialect("torch", "permute", ".clone()")
+TORCH = Dialect("torch", "permute", ".clone()", True)
 
 
 def source(program: Lowered, dialect: Dialect) -> str:
@@ -38,7 +52,7 @@ def source(program: Lowered, dialect: Dialect) -> str:
     return Emitter(program, dialect).text()
 
 
-class Emitter:
+class Emitter(Accumulating):
     """Writes the statements of a program, each value once, in the dialect of an engine."""
 
     def __init__(self, program: Lowered, dialect: Dialect) -> None:
@@ -47,7 +61,8 @@ class Emitter:
         self.lines: list[str] = []
         self.depth = 0
         #: Values whose memory is theirs alone, and not yet that of a gradient.
-        self.unshared = {s.out for section in program.sections for s in section.steps if _is_fresh(s)}
+        fresh = [step for section in program.sections for step in section.steps if is_fresh(step)]
+        self.unshared = {value for step in fresh for value in (step.out, *(step.more if isinstance(step, Map) else ()))}
 
     def text(self) -> str:
         program = self.program
@@ -162,6 +177,10 @@ class Emitter:
     def steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
             self.write(self.step(step), step.out.source)
+            if isinstance(step, Fused):
+                for value, order in zip((step.out, *step.more), step.results, strict=True):
+                    if len(value.slots) < len(order):
+                        self.write(f"{value.name} = {value.name}.reshape({shape_of(value.shape)})")
 
     def step(self, step: Step) -> str:
         text = self.contract(step) if isinstance(step, Contract) else self.map(step)
@@ -172,6 +191,11 @@ class Emitter:
 
     def map(self, step: Map) -> str:
         slots = (*step.out.slots, step.along) if step.operation == "rowdot" else step.out.slots
+        if isinstance(step, Accumulated):
+            return self.accumulated(step)
+        if isinstance(step, Fused):
+            texts = [self.aligned(operand, order) for operand, order in zip(step.operands, step.orders, strict=True)]
+            return f"{step.operation}({', '.join([*texts, *map(repr, step.numbers)])})"
         operands = [self.aligned(operand, slots) for operand in step.operands]
         match step.operation:
             case "sum":
@@ -300,11 +324,15 @@ class Emitter:
         if product.is_outer:
             return " * ".join(self.outer(step, product))
         texts = []
+        is_scaled = self.dialect.scales_products and step.scale != 1 and not product.batch
         for k, side in enumerate(product.sides):
             text = self.side(step, side)
-            texts.append(f"({step.scale!r} * {text})" if step.scale != 1 and k == product.small else text)
+            is_here = step.scale != 1 and k == product.small and not is_scaled
+            texts.append(f"({step.scale!r} * {text})" if is_here else text)
         first, second = (self.grouped(text, side, product) for text, side in zip(texts, product.sides, strict=True))
         text = f"{self.dialect.module}.matmul({first}, {second})"
+        if is_scaled:
+            text = f"scaled_product({first}, {second}, {step.scale!r})"
         if product.is_grouped:
             text = f"{text}.reshape({shape_of([product.sizes[x] for x in product.result])})"
         return self.permuted(text, product.result, step.out.slots)
@@ -337,8 +365,8 @@ class Emitter:
         """The gradient of a weight, ``-C^t``, in the layout of its array."""
         wanted = [*map(str, letter.symbol.layout), "col", "row"]
         labels = {slot: role for role, slot in view.roles.items()}
-        value = self.written_out(view.value)
-        text = self.permuted(value.name, [labels[slot] for slot in value.stored], wanted)
+        value, array = view.value, self.written_out(view.value)
+        text = self.permuted(array.name, [labels[slot] for slot in array.stored], wanted)
         present = set(labels.values())
         rows, columns = letter.symbol.shape
         if not present >= set(wanted):
@@ -358,8 +386,3 @@ class Emitter:
             text += self.dialect.copy
         self.unshared.discard(value)
         self.write(f"gradients[{key}] = {text}", f"{letter}: {rows}×{columns}")
-
-
-def _is_fresh(step: Step) -> bool:
-    """Whether a step makes a new array, and no view of an operand."""
-    return len(step.operands) > 1 or (isinstance(step, Map) and step.operation not in ("sum", "product", "broadcast"))

@@ -22,6 +22,90 @@ def identity_of(size: int, like: Array) -> Array:
     return torch.eye(size, dtype=like.dtype, device=like.device)
 
 
+def accumulate(x: Array | None, *products: tuple[Any, ...]) -> Array:
+    """X and products of matrices ``(L, R)``, or ``(L, R, scale)``, added up; X may be a row, or nothing."""
+    (left, right, *scale), *others = products
+    alpha = scale[0] if scale else 1
+    if x is None:
+        total = torch.mm(left, right) if alpha == 1 else scaled_product(left, right, alpha)
+    else:
+        total = torch.addmm(x, left, right, alpha=alpha)
+    for left, right, *scale in others:
+        total.addmm_(left, right, alpha=scale[0] if scale else 1)
+    return total
+
+
+def scaled_product(left: Array, right: Array, scale: float) -> Array:
+    """The product of two matrices times a number."""
+    return torch.addmm(left.new_empty(()), left, right, beta=0, alpha=scale)
+
+
+def hidden(mask: Array) -> Array:
+    """What is added to scores: nothing where a mask allows, minus infinity elsewhere."""
+    return torch.where(mask != 0, 0.0, -torch.inf).to(mask.dtype).contiguous()
+
+
+def attention(q: Array, k: Array, v: Array, scale: float) -> tuple[Array, Array]:
+    """``softmax(scale Q K^t) V``, without scores in memory, and the logarithms of the row sums of exponentials.
+
+    Any number of batches come first, which broadcast.
+    """
+    return masked_attention(q, k, v, None, scale)
+
+
+def masked_attention(q: Array, k: Array, v: Array, mask: Array | None, scale: float) -> tuple[Array, Array]:
+    """``softmax(scale Q K^t + mask) V`` for a mask that is `hidden`; a row that is masked everywhere is 0."""
+    batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    q, k, v, mask = _stacks(batch, q, k, v, mask)
+    o, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=mask, scale=scale)
+    return (o, sums) if len(batch) == 2 else (o.reshape(*batch, *o.shape[-2:]), sums.reshape(*batch, -1))
+
+
+def attention_slope(
+    r: Array, q: Array, k: Array, v: Array, o: Array, sums: Array, scale: float
+) -> tuple[Array, Array, Array]:
+    """The derivatives of `attention` by Q, K and V in direction r; `o` and `sums` are its results."""
+    return masked_attention_slope(r, q, k, v, o, sums, None, scale)
+
+
+def masked_attention_slope(
+    r: Array, q: Array, k: Array, v: Array, o: Array, sums: Array, mask: Array | None, scale: float
+) -> tuple[Array, Array, Array]:
+    """The derivatives of `masked_attention` by Q, K and V in direction r."""
+    batch, shapes = o.shape[:-2], [(1,) * (o.ndim - x.ndim) + x.shape for x in (q, k, v)]
+    r, o, q, k, v, mask = _stacks(batch, r, o, q, k, v, mask)
+    slope = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+    found = slope(r, q, k, v, o, sums.reshape(o.shape[:-1]), 0.0, False, attn_mask=mask, scale=scale)
+    if len(batch) != 2:
+        found = [x.reshape(*batch, *x.shape[-2:]) for x in found]
+    first, second, third = (x if x.shape == s else x.sum_to_size(s) for x, s in zip(found, shapes, strict=True))
+    return first, second, third
+
+
+def _stacks(batch: tuple[int, ...], *arrays: Array | None) -> list[Array | None]:
+    """Arrays with two batches, their rows contiguous, as attention needs them."""
+    lead = batch if len(batch) == 2 else (math.prod(batch[:-1]), batch[-1]) if batch else (1, 1)
+    found = []
+    for x in arrays:
+        if x is not None and x.shape[:-2] != lead:
+            x = x.expand(*batch, *x.shape[-2:]).reshape(*lead, *x.shape[-2:])
+        found.append(x if x is None or x.stride(-1) == 1 else x.contiguous())
+    return found
+
+
+def layer_norm(x: Array, gain: Array, bias: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """LayerNorm of each row, times a gain, plus a bias; and the means and the inverse deviations."""
+    return torch.native_layer_norm(x, x.shape[-1:], gain, bias, epsilon)
+
+
+def layer_norm_slope(
+    r: Array, x: Array, mean: Array, inverse: Array, gain: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """The derivatives of `layer_norm` by x, by the gain and by the bias, in direction r."""
+    slope = torch.ops.aten.native_layer_norm_backward
+    return slope(r.contiguous(), x, x.shape[-1:], mean, inverse, gain, bias, [True] * 3)
+
+
 def select(table: Array, ids: Array) -> Array:
     """The rows of a table, (v, ...), with the ids (...); a row of zeros for a negative id."""
     rows = table[ids.clamp(min=0)]
@@ -75,7 +159,7 @@ def softmax(x: Array, mask: Array | None = None) -> Array:
 
 def softmax_slope(a: Array, r: Array) -> Array:
     """The differential of softmax at its value, ``A ∘ R - A ∘ rowsum(A ∘ R)``."""
-    r, a = torch.broadcast_tensors(r, a)
+    r, a = _alike(r, a)
     return torch._softmax_backward_data(r, a, -1, a.dtype)
 
 
@@ -122,9 +206,14 @@ def step(x: Array) -> Array:
     return (x > 0).to(x.dtype)
 
 
+def _alike(r: Array, x: Array) -> tuple[Array, Array]:
+    """A direction and a point in one shape."""
+    return (r, x) if r.shape == x.shape else torch.broadcast_tensors(r, x)
+
+
 def relu_slope(x: Array, r: Array) -> Array:
     """r where x is positive, else 0."""
-    return torch.ops.aten.threshold_backward(*torch.broadcast_tensors(r, x), 0)
+    return torch.ops.aten.threshold_backward(*_alike(r, x), 0)
 
 
 def step_slope(x: Array, r: Array) -> Array:
@@ -165,7 +254,7 @@ def sigmoid_slope(x: Array, r: Array) -> Array:
 
 def silu_slope(x: Array, r: Array) -> Array:
     """sigmoid(x) (1 + x sigmoid(-x)), times r."""
-    return torch.ops.aten.silu_backward(*torch.broadcast_tensors(r, x))
+    return torch.ops.aten.silu_backward(*_alike(r, x))
 
 
 def erf_slope(x: Array, r: Array) -> Array:
@@ -180,7 +269,7 @@ def gelu(x: Array) -> Array:
 
 def gelu_slope(x: Array, r: Array) -> Array:
     """Φ(x) + x φ(x), φ the standard normal density, times r."""
-    return torch.ops.aten.gelu_backward(*torch.broadcast_tensors(r, x))
+    return torch.ops.aten.gelu_backward(*_alike(r, x))
 
 
 def gelu_tanh(x: Array) -> Array:
@@ -190,7 +279,7 @@ def gelu_tanh(x: Array) -> Array:
 
 def gelu_tanh_slope(x: Array, r: Array) -> Array:
     """The derivative of gelu_tanh, times r."""
-    return torch.ops.aten.gelu_backward(*torch.broadcast_tensors(r, x), approximate="tanh")
+    return torch.ops.aten.gelu_backward(*_alike(r, x), approximate="tanh")
 
 
 def add(total: Array, array: Array) -> Array:

@@ -110,7 +110,46 @@ class Map:
         return self.out.entries * max(1, len(self.operands))
 
 
+@dataclass(eq=False)
+class Accumulated(Map):
+    """A sum of arrays, times `numbers`, and of products of matrices in its own labels, added up as they are multiplied.
+
+    The operands are those of the terms, and then those of the products.
+    """
+
+    products: tuple[Contract, ...] = ()
+
+    @property
+    def flops(self) -> int:
+        return self.out.entries * len(self.numbers) + sum(product.flops for product in self.products)
+
+
+@dataclass(eq=False)
+class Fused(Map):
+    """A primitive in the place of several steps.
+
+    Attributes:
+        orders: for each operand, the labels of the axes in which the primitive takes it; what it lacks, has length one.
+        results: the same for what comes out, `out` and `more`.
+    """
+
+    orders: tuple[tuple[str, ...], ...] = ()
+    results: tuple[tuple[str, ...], ...] = ()
+
+
 Step: TypeAlias = Contract | Map
+
+
+def is_fresh(step: Step) -> bool:
+    """Whether a step makes a new array, and no view of an operand."""
+    if len(step.operands) > 1:
+        return True
+    if isinstance(step, Contract):  # a diagonal is a view, a sum is not
+        value, labels = step.operands[0]
+        return value.kind == "array" and not set(labels.values()) <= set(step.out.slots)
+    if step.operation in ("sum", "product"):
+        return step.numbers != (1.0,)
+    return step.operation not in ("broadcast", "dense")
 
 
 @dataclass(eq=False)

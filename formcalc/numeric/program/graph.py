@@ -1,0 +1,70 @@
+"""The steps of a program as a graph: who makes a value, and who reads it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.values import Labelled, Loop, Map, Section, Step, Value
+
+
+class Graph:
+    """The steps of a program by what they make and read.
+
+    Attributes:
+        home: the section in which a value is there first.
+        makers: the step that makes a value.
+        readers: how often steps read a value, or what comes after them does; `reading` are the steps.
+        sections: of the steps.
+    """
+
+    def __init__(self, program: Lowered) -> None:
+        self.program = program
+        self.home: dict[Value, Section] = {}
+        self.makers: dict[Value, Step] = {}
+        self.readers: Counter[Value] = Counter(view.value for view in program.results)
+        self.reading: dict[Value, list[Step]] = {}
+        self.sections: dict[Step, Section] = {}
+        for section in program.sections:
+            if isinstance(section, Loop):
+                self.home |= dict.fromkeys([*section.inputs, *(state.value for state in section.states)], section)
+                ends = [state.outgoing for state in section.states if state.outgoing is not None]
+                ends += [*section.coefficients.values(), *(view for _, view in section.sums)]
+                ends += [state.start for state in section.states]
+                self.readers.update(view.value for view in ends)
+            for step in section.steps:
+                made = (step.out, *step.more) if isinstance(step, Map) else (step.out,)
+                self.home |= dict.fromkeys(made, section)
+                self.makers |= dict.fromkeys(made, step)
+                self.readers.update(value for value, _ in step.operands)
+                self.sections[step] = section
+                for value, _ in step.operands:
+                    self.reading.setdefault(value, []).append(step)
+
+    def are_only_read_by(self, value: Value, steps: Collection[Step]) -> bool:
+        """Whether nothing else reads a value."""
+        return self.readers[value] == len(self.reading.get(value, [])) and set(self.reading.get(value, [])) <= set(
+            steps
+        )
+
+    def replace(self, steps: Sequence[Step], by: Step, at: Step) -> None:
+        """Put a step in the place of several of one section, where one of them stands."""
+        section = self.sections[at]
+        section.steps[section.steps.index(at)] = by
+        section.steps[:] = [step for step in section.steps if step not in steps]
+
+
+def is_map(step: Step, operation: str) -> bool:
+    """Whether a step is a map with this operation."""
+    return isinstance(step, Map) and step.operation == operation
+
+
+def other_operand(step: Step, value: Value, labels: Collection[str]) -> Labelled | None:
+    """The other operand of a step of two, if it has just these labels; the value has its slots as labels."""
+    if len(step.operands) != 2 or value not in (step.operands[0][0], step.operands[1][0]):
+        return None
+    k = int(step.operands[0][0] is value)
+    if step.operands[1 - k][1] != {slot: slot for slot in value.slots}:
+        return None
+    return step.operands[k] if set(step.operands[k][1].values()) == set(labels) else None

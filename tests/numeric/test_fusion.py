@@ -1,0 +1,92 @@
+"""Fused primitives of programs: where they stand for several steps, where they must not, and their numbers."""
+
+import numpy as np
+import pytest
+from against_reference import check
+
+import formcalc as fc
+
+HEADS = """dims B = 2, T = 6, d = 6, h = 3, k = 2
+data X[B], Y[B]: T×d
+causal M: T×T
+weights Q[h], K[h], V[h]: d×k   O[h]: k×d
+S[B,h] = k^{-1/2} X Q K^t X^t
+E = Y - X - Σ_h a(S, M) X V O
+loss = 1/2 trace(E^t E)
+"""
+GROUPED = HEADS.replace("K[h], V[h]", "R: d×d   K, V")
+BIASED = HEADS.replace("weights ", "weights D: T×T   ").replace("X Q K^t X^t", "X Q K^t X^t + D")
+WIDE = HEADS.replace("k = 2", "k = 7")
+SCORES_IN_LOSS = HEADS.replace("trace(E^t E)", "trace(E^t E) + trace(a(S, M))")
+NORM = """dims T = 4, d = 5
+data X, Y: T×d
+ones C: T×1
+weights W, U: d×d   g, b: 1×d
+E = Y - (norm(X W, 1e-5) ∘ (C g) + C b) U
+loss = 1/2 trace(E^t E)
+"""
+NORM_WITHOUT_BIAS = NORM.replace(" + C b", "").replace("g, b", "g")
+NORM_READ_TWICE = NORM.replace("C b)", "C b) U - norm(X W, 1e-5)")
+
+
+def compiled(text, dtype="float64"):
+    form = fc.derive(fc.load(text))
+    return form, fc.compile(form, "torch", dtype)
+
+
+@pytest.mark.parametrize(
+    ("text", "fires", "does_not"),
+    [
+        (HEADS, ["masked_attention(", "masked_attention_slope("], ["softmax("]),
+        (HEADS.replace("a(S, M)", "a(S)"), [" attention(", " attention_slope("], ["softmax(", "masked"]),
+        (BIASED, ["softmax("], ["attention"]),  # the cotangent of the scores is a gradient
+        (WIDE, ["softmax("], ["attention"]),  # heads wider than there are keys
+        (SCORES_IN_LOSS, ["softmax("], ["attention"]),
+        (NORM, ["layer_norm(", "layer_norm_slope("], [" norm(", " norm_slope("]),
+        (NORM_WITHOUT_BIAS, ["norm("], ["layer_norm"]),
+        (NORM_READ_TWICE, ["norm("], ["layer_norm"]),
+        ("encoder", ["accumulate(b_i, ", "scaled_product("], []),
+    ],
+    ids=["heads", "no mask", "biased scores", "wide heads", "scores in the loss", "norm", "no bias", "twice", "sums"],
+)
+def test_patterns(text, fires, does_not):
+    form, program = compiled(text)
+    assert [pattern for pattern in fires if pattern not in program.source] == []
+    assert [pattern for pattern in does_not if pattern in program.source] == []
+    check(form, fc.sample(form.model), "torch", 1e-11)
+
+
+def test_engines_without_the_primitives_have_the_steps():
+    form = fc.derive(fc.load(HEADS))
+    assert "attention" not in fc.compile(form, "jax").source
+    assert "attention" not in fc.compile(form, "numpy").source
+
+
+def test_rows_masked_everywhere_in_fused_attention():
+    sizes = {"T": 6, "k": 2, "L": 1}
+    form = fc.derive(fc.load("gpt2", **sizes))
+    program = fc.compile(form, "torch")
+    assert "masked_attention_slope(" in program.source
+    arrays = dict(fc.sample(form.model))
+    arrays["p"] = np.zeros_like(arrays["p"])
+    arrays["p"][0, 0, 3:] = 1
+    check(form, arrays, "torch")
+
+
+def test_large_scores_stay_finite_in_fused_attention():
+    form, program = compiled(HEADS, "float32")
+    assert "masked_attention_slope(" in program.source
+    arrays = {name: array * 10 for name, array in fc.sample(form.model).items()}
+    arrays["Q"] = arrays["Q"] * 100
+    result = program(arrays)
+    assert all(np.isfinite(np.asarray(gradient)).all() for gradient in result.gradients.values())
+
+
+@pytest.mark.parametrize("text", [HEADS, NORM, "gpt2"])
+def test_bfloat16(text):
+    form, program = compiled(text, "bfloat16")
+    result = program(fc.sample(form.model))
+    reference = fc.evaluate(form, fc.sample(form.model))
+    largest = max(abs(value).max() for value in reference.values())
+    for name, value in reference.items():
+        assert abs(np.asarray(result.coefficients[name].float()) - value).max() < 0.05 * largest, name
