@@ -5,10 +5,12 @@ from __future__ import annotations
 import builtins
 import keyword
 import math
+import re
 from collections.abc import Sequence
 
 from formcalc.algebra import Dimension, Expression, Number, Power, Product
 from formcalc.calculus import Form
+from formcalc.language.indices import subscripts
 from formcalc.language.statements import Family, Layers
 from formcalc.numeric.program import numpy_primitives
 from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, View
@@ -36,6 +38,7 @@ class Builder:
         self.taken: set[str] = set()
         self.counts: dict[str, int] = {}
         self.indices = {block.index for block in self.model.source.statements if isinstance(block, Layers)}
+        self.following = {f"{index}+1" for index in self.indices}
         #: Axes that weights have, such as heads, stand beside the columns; others, such as batches, come first.
         self.head_axes = {str(axis) for letter in self.model.source.weights() for axis in letter.axes}
 
@@ -44,8 +47,11 @@ class Builder:
         raise NotImplementedError
 
     def fresh(self, name: str) -> str:
-        """An identifier for a letter of the page, or for what has no name."""
-        stem = "".join(c if c.isalnum() else "_" for c in name.replace("+", "_plus_")).strip("_") or "t"
+        """An identifier for a letter of the page, or for what has no name: ``X_{i+1}`` is ``X_next``."""
+        base, dot, rest = name.partition("_")
+        parts = ["next" if part in self.following else part.replace("+", "_plus_") for part in subscripts(name)]
+        whole = "_".join([base, *parts]) if parts else base + dot + rest
+        stem = re.sub(r"[\W_]+", "_", whole).strip("_") or "t"
         is_taken = stem in _RESERVED or stem in self.indices or stem.endswith("_saved")
         stem = f"v_{stem}" if is_taken or stem[0].isdigit() else stem
         found, count = stem, 0

@@ -90,6 +90,8 @@ class Lowering(Maps):
         self.views: dict[Family | None, dict[Expression, View]] = {None: {}}
         self.letters: dict[Family | None, dict[str, View]] = {None: {}}
         self.loops: dict[str, Loop] = {}
+        #: Values that are those of letters, with the definitions of these.
+        self.defined: dict[Value, tuple[Letter, Expression, View]] = {}
 
     def run(self) -> Lowered:
         for statement in self.model.source.statements:
@@ -100,6 +102,7 @@ class Lowering(Maps):
         self.result.sections.append(self.section)
         for statement in self.backward:
             self.statement(statement, is_backward=True)
+        self.name_values()
         prune(self.result.sections, self.result.results)
         return self.result
 
@@ -124,6 +127,17 @@ class Lowering(Maps):
         result.constants = {letter: value for letter, value in result.constants.items() if value in used}
         return result
 
+    def name_values(self) -> None:
+        """Give the values of letters their names; a transpose, as that of a cotangent, has ``_t`` after it."""
+        made = {step.out for section in self.result.sections for step in section.steps}
+        for value, (letter, definition, view) in self.defined.items():
+            if value not in made:
+                continue  # it is a letter of its own already
+            roles = {slot: role for role, slot in view.roles.items()}
+            sides = [roles[slot] for slot in value.slots if roles[slot] in ("row", "col")]
+            value.name = self.fresh(f"{letter.name}{'_t' if sides == ['col', 'row'] else ''}")
+            value.source = f"{letter} = {definition}"
+
     def statement(self, statement: Statement, is_backward: bool) -> None:
         match statement:
             case Declared():
@@ -137,7 +151,8 @@ class Lowering(Maps):
                 definition = letter.definition
                 if is_backward and self.turned is not None:
                     definition = self.turned.definitions[letter]
-                self.place()[letter.name] = self.oriented(definition, is_backward)
+                view = self.place()[letter.name] = self.oriented(definition, is_backward)
+                self.defined.setdefault(view.value, (letter, definition, view))
             case Coefficient():
                 value = statement.value if self.turned is None else self.turned.coefficients[statement.letter]
                 view = self.oriented(value, True)
