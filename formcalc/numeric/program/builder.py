@@ -66,11 +66,12 @@ class Builder:
         self.home[step.out] = self.section
 
     def number(self, node: Expression) -> float:
+        """The value of a number or a power; sizes may be numbers that remember their dimensions, so none is converted."""
         if isinstance(node, Number):
             return float(node.value)
         assert isinstance(node, Power)
         base = math.pi if node.base.value == "pi" else self.size(node.base)
-        return float(base ** float(node.exponent))
+        return base ** float(node.exponent)
 
     def size(self, dimension: Dimension) -> int:
         return self.model.size_of(dimension)

@@ -40,7 +40,7 @@ class Contractions(Builder):
         word.scale *= number * self.repeats(word.factors, {*word.sizes} - kept, word.sizes)
         if not word.factors and word.ends[0] == word.ends[1]:
             size = word.sizes[word.ends[0]]
-            unit = self.map("identity", [], {"row": size, "col": size}, (float(size),))
+            unit = self.map("identity", [], {"row": size, "col": size}, (size,))
             return self.with_scalars(self.map("product", [unit], None, (word.scale,)), scalars)
         return self.with_scalars(self.contracted(word), scalars)
 

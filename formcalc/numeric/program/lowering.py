@@ -305,8 +305,9 @@ class Lowering(Maps):
         self.loop = loop
         is_varying = self.varies(node[0])
         self.loop = None
-        if not is_varying:
-            return self.map("product", [self.view(node[0])], None, (float(len(loop.values)),))
+        count = self.layer_count(loop)
+        if not is_varying and count is not None:
+            return self.map("product", [self.view(node[0])], None, (count,))
         after = self.section
         if not self.is_before(node[0], loop):
             loop = Loop(index=loop.index, values=loop.values, family=loop.family)
@@ -319,6 +320,13 @@ class Lowering(Maps):
         loop.sums.append((total, view))
         self.home[total] = after
         return View(total, view.roles)
+
+    def layer_count(self, loop: Loop) -> int | None:
+        """How many layers there are, if a dimension says it."""
+        assert loop.family is not None
+        _, first, last = loop.family
+        is_dimension = last.dimension and not first.dimension and last.offset + 1 == first.offset
+        return self.size(Dimension(last.dimension)) if last.dimension and is_dimension else None
 
     def is_before(self, node: Expression, loop: Loop) -> bool:
         """Whether all that an expression needs is known before, or in, a loop."""

@@ -74,7 +74,7 @@ class Maps(Contractions):
         columns = self.size(node.shape[1])
         if "col" in view.roles:
             return view
-        return self.map("broadcast", [view], {"col": columns}, (float(columns),))
+        return self.map("broadcast", [view], {"col": columns}, (columns,))
 
     def slope(self, node: Apply, row: Operator) -> View:
         """A linear operator letter at a direction."""
