@@ -66,7 +66,7 @@ class Builder:
         self.home[step.out] = self.section
 
     def number(self, node: Expression) -> float:
-        """The value of a number or a power; sizes may be numbers that remember their dimensions, so none is converted."""
+        """The value of a number or a power; no size is converted: it may remember its dimension."""
         if isinstance(node, Number):
             return float(node.value)
         assert isinstance(node, Power)

@@ -330,12 +330,16 @@ class Emitter(Accumulating):
             is_here = step.scale != 1 and k == product.small and not is_scaled
             texts.append(f"({step.scale!r} * {text})" if is_here else text)
         first, second = (self.grouped(text, side, product) for text, side in zip(texts, product.sides, strict=True))
-        text = f"{self.dialect.module}.matmul({first}, {second})"
+        text = self.matmul(first, second)
         if is_scaled:
             text = f"scaled_product({first}, {second}, {step.scale!r})"
         if product.is_grouped:
             text = f"{text}.reshape({shape_of([product.sizes[x] for x in product.result])})"
         return self.permuted(text, product.result, step.out.slots)
+
+    def matmul(self, first: str, second: str) -> str:
+        """The product of two stacks of matrices."""
+        return f"{self.dialect.module}.matmul({first}, {second})"
 
     def side(self, step: Contract, side: Side) -> str:
         """An operand of a product, without the axes that it alone has."""

@@ -47,6 +47,7 @@ class Lowered:
         constants: the letters that are known, likewise.
         loss: the scalar.
         coefficients: of the weights, as the page writes them.
+        letters: the letters with definitions that are computed.
         forward: how many of the sections compute the loss; the others are the backward pass.
         is_turned: whether coefficients have the sign of the gradient already.
         values: letters that are results too: the array that stands for the letter elsewhere, and what it is.
@@ -58,6 +59,7 @@ class Lowered:
     constants: dict[Letter, Value] = field(default_factory=dict)
     loss: View | None = None
     coefficients: dict[Letter, View] = field(default_factory=dict)
+    letters: dict[Letter, View] = field(default_factory=dict)
     forward: int = 0
     is_turned: bool = False
     values: dict[Letter, tuple[Value, View]] = field(default_factory=dict)
@@ -77,11 +79,19 @@ class Lowering(Maps):
     Args:
         has_fused_softmax: whether the engine takes the differential of softmax in one pass, its row sums included.
         given: letters with definitions that are not computed, since they come in as arrays.
+        outputs: names of letters to compute in the place of the loss.
     """
 
-    def __init__(self, form: Form, has_fused_softmax: bool = False, given: Collection[Letter] = frozenset()) -> None:
+    def __init__(
+        self,
+        form: Form,
+        has_fused_softmax: bool = False,
+        given: Collection[Letter] = frozenset(),
+        outputs: Collection[str] = (),
+    ) -> None:
         super().__init__(form)
         self.given = given
+        self.outputs = outputs
         self.has_fused_softmax = has_fused_softmax
         self.backward = tuple(form.backward.statements)
         self.turned = turned(form)
@@ -92,11 +102,17 @@ class Lowering(Maps):
         self.loops: dict[str, Loop] = {}
         #: Values that are those of letters, with the definitions of these.
         self.defined: dict[Value, tuple[Letter, Expression, View]] = {}
+        #: Values that are gradients, with the coefficients.
+        self.contributed: dict[Value, tuple[Letter, Expression]] = {}
 
     def run(self) -> Lowered:
         for statement in self.model.source.statements:
             self.statement(statement, is_backward=False)
-        self.result.loss = self.view(self.model.source.loss)
+            if isinstance(statement, Defined) and statement.letter.name in self.outputs:
+                letter = statement.letter
+                self.result.values[letter] = self.as_array(letter), self.letters[None][letter.name]
+        if not self.outputs:
+            self.result.loss = self.view(self.model.source.loss)
         self.section = Section()
         self.result.forward = len(self.result.sections)
         self.result.sections.append(self.section)
@@ -128,7 +144,7 @@ class Lowering(Maps):
         return result
 
     def name_values(self) -> None:
-        """Give the values of letters their names; a transpose, as that of a cotangent, has ``_t`` after it."""
+        """Give values the names of letters, transposes a ``_t`` after it, and gradients those of differentials."""
         made = {step.out for section in self.result.sections for step in section.steps}
         for value, (letter, definition, view) in self.defined.items():
             if value not in made:
@@ -137,6 +153,10 @@ class Lowering(Maps):
             sides = [roles[slot] for slot in value.slots if roles[slot] in ("row", "col")]
             value.name = self.fresh(f"{letter.name}{'_t' if sides == ['col', 'row'] else ''}")
             value.source = f"{letter} = {definition}"
+        for value, (letter, coefficient) in self.contributed.items():
+            if value in made and value not in self.defined:
+                value.name = self.fresh(f"d{letter.name}")
+                value.source = f"{letter.differential} : {coefficient}"
 
     def statement(self, statement: Statement, is_backward: bool) -> None:
         match statement:
@@ -152,10 +172,12 @@ class Lowering(Maps):
                 if is_backward and self.turned is not None:
                     definition = self.turned.definitions[letter]
                 view = self.place()[letter.name] = self.oriented(definition, is_backward)
+                self.result.letters[letter] = view
                 self.defined.setdefault(view.value, (letter, definition, view))
             case Coefficient():
                 value = statement.value if self.turned is None else self.turned.coefficients[statement.letter]
                 view = self.oriented(value, True)
+                self.contributed.setdefault(view.value, (statement.letter, value))
                 self.result.coefficients[statement.letter] = view
                 if self.loop is not None:
                     self.loop.coefficients[statement.letter] = view
@@ -322,11 +344,14 @@ class Lowering(Maps):
         return View(total, view.roles)
 
     def layer_count(self, loop: Loop) -> int | None:
-        """How many layers there are, if a dimension says it."""
+        """How many layers there are, if a dimension or the page says it."""
         assert loop.family is not None
         _, first, last = loop.family
-        is_dimension = last.dimension and not first.dimension and last.offset + 1 == first.offset
-        return self.size(Dimension(last.dimension)) if last.dimension and is_dimension else None
+        if first.dimension == last.dimension:
+            return len(loop.values)
+        if last.dimension and not first.dimension and last.offset + 1 == first.offset:
+            return self.size(Dimension(last.dimension))
+        return None
 
     def is_before(self, node: Expression, loop: Loop) -> bool:
         """Whether all that an expression needs is known before, or in, a loop."""

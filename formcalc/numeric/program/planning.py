@@ -71,11 +71,11 @@ class Planner:
         self.sharing = Sharing({word.keys[word.whole] for word in self.named().values()})
 
     def named(self) -> dict[Value, Word]:
-        """The words that the program names."""
+        """The words that the program names, in the order of the program."""
         nothing = frozenset[Value]()
         found = {}
-        for value in self.polynomials.inlined:
-            if len(self.polynomials.linears[value].terms) == 1:
+        for value, linear in self.polynomials.linears.items():
+            if value in self.polynomials.inlined and len(linear.terms) == 1:
                 words = self.words(value, nothing)
                 if len(words) == 1 and not words[0].is_trivial:
                     found[value] = words[0]

@@ -59,6 +59,7 @@ class Rewriting:
                     state.start = self.view(state.start)
                     state.outgoing = None if state.outgoing is None else self.view(state.outgoing)
         program.coefficients = {letter: self.view(view) for letter, view in program.coefficients.items()}
+        program.letters = {letter: self.view(view) for letter, view in program.letters.items()}
         program.values = {letter: (array, self.view(view)) for letter, (array, view) in program.values.items()}
         program.loss = None if program.loss is None else self.view(program.loss)
         return program
@@ -218,14 +219,20 @@ class Rewriting:
             self.emit(Map(value, ((part, {slot: slot for slot in value.slots}),), "product", (step.scale,)))
 
 
-def cheapest(form: Form, has_fused_softmax: bool = False, given: Collection[Letter] = frozenset()) -> Lowered:
+def cheapest(
+    form: Form,
+    has_fused_softmax: bool = False,
+    given: Collection[Letter] = frozenset(),
+    outputs: Collection[str] = (),
+) -> Lowered:
     """The steps that compute the loss of a model and every coefficient of its form, at the least cost that is found.
 
     Args:
         has_fused_softmax: whether the engine takes the differential of softmax in one pass, its row sums included.
         given: letters with definitions that are not computed, since they come in as arrays.
+        outputs: names of letters to compute in the place of the loss.
     """
-    lowering = Lowering(form, has_fused_softmax, given)
+    lowering = Lowering(form, has_fused_softmax, given, outputs)
     return _at_least_cost(lowering, lowering.run())
 
 
