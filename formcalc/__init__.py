@@ -34,6 +34,7 @@ from formcalc.errors import FormcalcError
 from formcalc.language import Model, html, latex, parse
 from formcalc.models import load, models
 from formcalc.numeric import evaluate, sample
+from formcalc.numeric.export import export
 from formcalc.numeric.program import Program, Result
 from formcalc.numeric.program import compile_form as compile
 from formcalc.verify import Report, verify
@@ -64,6 +65,7 @@ __all__ = [
     "expand_all",
     "expand_mm",
     "expandmm",
+    "export",
     "flatten",
     "form",
     "html",

@@ -11,9 +11,11 @@ from formcalc.app.display import Display
 from formcalc.app.inputs import Point, point_of
 from formcalc.calculus import Form, Stage, derive
 from formcalc.calculus.expansion import terms
+from formcalc.errors import FormcalcError
 from formcalc.language.lines import Line
 from formcalc.models import load, models
 from formcalc.numeric import evaluate
+from formcalc.numeric.export import export
 from formcalc.verify import ORACLES, Report, verify
 from formcalc.verify.report import HEADER
 
@@ -119,6 +121,19 @@ def show(options: argparse.Namespace, display: Display) -> int:
     model = point_of(options).model
     display.heading(f"{model.name}: {model.title}")
     display.page(model.source)
+    return 0
+
+
+def export_command(options: argparse.Namespace, _: Display) -> int:
+    """A form, or a layer, as source: in a file, or on standard output."""
+    point = point_of(options)
+    if point.expression is not None:
+        for option in ("size", "until"):
+            if getattr(options, option):
+                raise FormcalcError(f"an expression is a layer, for all sizes: leave out --{option}")
+    text = export(point.expression or derive(point.model), options.target, options.path, options.until)
+    if options.path is None:
+        print(text, end="")
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from formcalc.algebra import Role
+from formcalc.algebra import Expression, Role
 from formcalc.errors import ArrayError, FormcalcError, listing, suggestion
 from formcalc.language import Model, linear_model, parse
 from formcalc.models import models, read
@@ -21,11 +21,12 @@ from formcalc.numeric.files import load_arrays
 
 @dataclass
 class Point:
-    """A model, the arrays to evaluate it on if any were asked for, and how they came about."""
+    """A model, the arrays to evaluate it on if any were asked for, and how they came about; the expression it is of."""
 
     model: Model
     arrays: dict[str, np.ndarray] | None = None
     origin: list[str] = field(default_factory=list)
+    expression: Expression | None = None
 
 
 def point_of(options: argparse.Namespace, needs_arrays: bool = False) -> Point:
@@ -126,7 +127,7 @@ def _expression_point(
             f"the expression has no dimension {unknown[0]!r}; its dimensions: {listing(bare.dimensions)}"
         )
     model = sized(linear_model(expression, {**sizes, **shown}))
-    point = Point(model, origin=_file_origin(given, options.arrays))
+    point = Point(model, origin=_file_origin(given, options.arrays), expression=expression)
     return _completed(point, dict(given), options, needs_arrays)
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``formcalc forms | derive | verify | models | show | steps``."""
+"""The command line: ``formcalc forms | derive | verify | models | show | steps | export``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import formcalc
 from formcalc.app import commands
 from formcalc.app.display import NOTATIONS, Display
 from formcalc.errors import FormcalcError
+from formcalc.numeric.export import TARGETS
 from formcalc.verify import ORACLES
 
 _ABOUT = """\
@@ -112,6 +113,16 @@ def _parser() -> argparse.ArgumentParser:
     steps = command("steps", commands.steps, "show the derivation of one coefficient, rule by rule", _STEPS)
     _add_model(steps)
     steps.add_argument("of", metavar="WEIGHT", help="the weight, such as Q_0")
+
+    export = command("export", commands.export_command, "write a form as source that needs an engine alone", _EXPORT)
+    _add_model(export)
+    export.add_argument("--target", choices=list(TARGETS), required=True, help="what the source is for")
+    export.add_argument(
+        "-o", dest="path", metavar="FILE", help="the file to write, overwritten if it is there (standard output)"
+    )
+    export.add_argument(
+        "--until", default="", metavar="X_L", help="a layer that ends in this letter, with a cotangent and no loss"
+    )
     return parser
 
 
@@ -124,6 +135,16 @@ _ORACLES = "oracles:\n" + "".join(
     f"  {name:18} {oracle.note}, {f'tolerance {oracle.tolerance:.0e}' if oracle.tolerance else 'no tolerance'}\n"
     for name, oracle in ORACLES.items()
 )
+
+_EXPORT = """\
+examples:
+  formcalc export gpt2 --target torch -o gpt2.py
+      the loss as a torch.autograd.Function
+  formcalc export encoder --target jax --until X_L -o layers.py
+      its layers alone, a jax.custom_vjp: X_L comes out, the cotangent of X_L comes in
+  formcalc export "a(X Q K^t X^t) X V" --data X:T×d --weight Q,K:d×n --weight V:d×v --target numpy
+      an expression is a layer
+"""
 
 _STEPS = """\
 example:

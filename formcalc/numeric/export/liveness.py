@@ -41,7 +41,7 @@ class Liveness:
                 if is_within:
                     sources.setdefault(value, set()).update(parts)
             if isinstance(before, Loop):
-                homes |= {value: section for value in _after(before)}
+                homes |= dict.fromkeys(_after(before), section)
             before = section
         needed: set[Value] = set()
         stack = list(results)

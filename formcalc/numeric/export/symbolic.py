@@ -1,8 +1,8 @@
 """Sizes that remember their dimensions, so that a program that is lowered for some sizes is written for all.
 
-A program decides by numbers, as for which order of multiplication is cheapest, and says what it does by names: of 4 heads
-of width 2 there are ``h * k`` columns, and the scores are times ``k**-0.5``. Two sizes are the same if they have the same
-name, whatever the numbers.
+A program decides by numbers, as for which order of multiplication is cheapest, and says what it does by names: of
+4 heads of width 2 there are ``h * k`` columns, and the scores are times ``k**-0.5``. Two sizes are the same if they
+have the same name, whatever the numbers.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ class Size(int):
             return sorted(self.names) == sorted(other.names)
         return int(self) == other
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return int.__hash__(self)
 
@@ -51,7 +54,7 @@ class Size(int):
     def __rmul__(self, other: Any) -> Any:
         return self * other
 
-    def __pow__(self, exponent: Any, modulus: None = None) -> Any:
+    def __pow__(self, exponent: Any, modulus: None = None) -> Any:  # type: ignore[override]  # always by name
         return Magnitude(1.0, {name: float(exponent) for name in self.names}, int(self) ** float(exponent))
 
     def __str__(self) -> str:
@@ -93,6 +96,9 @@ class Magnitude(float):
         theirs = Magnitude.of(other)
         return self.number == theirs.number and self.powers == theirs.powers
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return float.__hash__(self)
 
@@ -105,6 +111,14 @@ class Magnitude(float):
 
     def __rmul__(self, other: Any) -> Any:
         return self * other
+
+    def __truediv__(self, other: Any) -> Any:
+        theirs = Magnitude.of(other)
+        powers = {name: -exponent for name, exponent in theirs.powers.items()}
+        return self * Magnitude(1 / theirs.number, powers, 1 / float(theirs))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return Magnitude.of(other) / self
 
     def __neg__(self) -> Magnitude:
         return Magnitude(-self.number, self.powers, float.__neg__(self))
