@@ -36,8 +36,8 @@ def accumulate(x: Array | None, *products: tuple[Any, ...]) -> Array:
 
 
 def scaled_product(left: Array, right: Array, scale: float) -> Array:
-    """The product of two matrices times a number."""
-    return torch.addmm(left.new_empty(()), left, right, beta=0, alpha=scale)
+    """The product of two matrices times a number. What is added is 0, not nothing: vmap multiplies it with beta."""
+    return torch.addmm(left.new_zeros(()), left, right, beta=0, alpha=scale)
 
 
 def hidden(mask: Array) -> Array:
