@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from formcalc.language.names import canonical
 from formcalc.language.statements import Bound
 
+#: A name with a subscript, in any spelling that may hold an index.
+INDEXED = re.compile(r"[A-Za-zͰ-Ͽ][A-Za-z0-9Ͱ-Ͽ]*(?:_\{[^{}]*\}|_[A-Za-z0-9]+)+")
+
 
 def subscripts(name: str) -> list[str]:
     """The subscripts of a name, which commas separate."""

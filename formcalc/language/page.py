@@ -25,7 +25,7 @@ from formcalc.algebra import (
 )
 from formcalc.errors import ParseError, listing, suggestion
 from formcalc.language.declaration import declare, size
-from formcalc.language.indices import at, shifted, subscripts
+from formcalc.language.indices import INDEXED, at, shifted, subscripts
 from formcalc.language.logical_lines import LogicalLine, logical_lines
 from formcalc.language.names import FUNCTIONS, NAME, canonical
 from formcalc.language.parser import read
@@ -171,7 +171,9 @@ class _PageReader:
         if found is None:
             raise place.error(f"{str(token)!r} is no size", "write a dimension or a positive integer")
         if found.is_symbolic and found.value not in self.dimensions:
-            cure = suggestion(str(found), self.dimensions) or f"declared dimensions: {listing(self.dimensions)}"
+            cure = (
+                suggestion(str(found), self.dimensions) or f"declared dimensions: {listing(self.dimensions) or 'none'}"
+            )
             raise place.error(f"unknown dimension {str(token)!r}", cure)
         return found.value
 
@@ -183,7 +185,10 @@ class _PageReader:
         found = axes_of(token, place)
         for axis in found:
             if axis.value not in self.dimensions:
-                cure = suggestion(str(axis), self.dimensions) or f"declared dimensions: {listing(self.dimensions)}"
+                cure = (
+                    suggestion(str(axis), self.dimensions)
+                    or f"declared dimensions: {listing(self.dimensions) or 'none'}"
+                )
                 raise place.error(f"unknown axis {str(axis)!r}", cure)
         return found
 
@@ -308,6 +313,8 @@ class _PageReader:
     def layers(self, line: LogicalLine, block: list[LogicalLine], is_backward: bool) -> Layers:
         source = line.source.after(len("layers"))
         name, low, high = _parts(syntax(source, "range"))
+        if canonical(name) in self.dimensions:
+            raise source.place(name.start_pos).error(f"{name} cannot name an index", "it is a dimension; write i or j")
         index, first, last = canonical(name), self.bound(source, low), self.bound(source, high)
         head = Layers(index, first, last, self.goes_down(index, first, last), (), ())
         if not block:
@@ -364,18 +371,24 @@ class _PageReader:
         Going up these are the letters ``X_i``, going down the letters ``G_{i+1}``.
         """
         found: dict[str, Letter] = {}
-        due = f"{head.index}+1" if head.is_descending else head.index
+        due, step = (f"{head.index}+1", -1) if head.is_descending else (head.index, 1)
+        defined = {canonical(match[0]) for line in block if (match := INDEXED.match(line.source.text))}
+        declared: set[str] = set()
         for line in block:
-            for match in _INDEXED.finditer(line.source.text):
+            for match in INDEXED.finditer(line.source.text):
                 name = canonical(match.group())
                 start = at(name, head.index, head.first)
-                if due in subscripts(name) and name not in family and start in self.scope:
+                if due not in subscripts(name) or name in family:
+                    continue
+                if start in self.scope:
                     found[name] = self.scope[start]
+                elif line.word in ROLES:
+                    declared.add(name)
+                elif name not in declared | defined and shifted(name, head.index, step) in defined:
+                    place = line.source.place(match.start(), len(match[0]))
+                    raise place.error(f"{name} has no start", f"declare or define {start} above the layers")
         return found
 
-
-#: A name with a subscript, in any spelling that may hold an index.
-_INDEXED = re.compile(r"[A-Za-zͰ-Ͽ][A-Za-z0-9Ͱ-Ͽ]*(?:_\{[^{}]*\}|_[A-Za-z0-9]+)+")
 
 _COEFFICIENT = re.compile(r"d((?:[^\s=:{\[(]|\{[^{}]*\})+)\s*(?:\[[^\[\]]*\])?\s*:")
 

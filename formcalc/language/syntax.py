@@ -16,6 +16,14 @@ from formcalc.language.source import Excerpt
 MAX_NESTING = 20_000
 
 
+#: What a line of a page looks like that is no expression, by the rule of the grammar.
+_LINES = {
+    "dims": "write names and sizes, as in dims T tokens = 6, d width = 8",
+    "letters": "write names, a colon and the shape, as in weights Q[h], K[h]: d×k",
+    "range": "write an index and where it goes, as in layers i = 0 .. L-1",
+}
+
+
 @lru_cache(maxsize=1)
 def _lark() -> Lark:
     # Installed, the grammar lies inside the package; in the source tree it stands beside it, where readers look for it.
@@ -35,7 +43,7 @@ def syntax(source: Excerpt, rule: str) -> Tree:
     try:
         return _lark().parse(source.text, start=rule)
     except (UnexpectedCharacters, UnexpectedEOF, UnexpectedToken) as error:
-        raise _syntax_error(source, error) from None
+        raise _syntax_error(source, error, rule) from None
 
 
 def _check_parentheses(source: Excerpt) -> None:
@@ -58,10 +66,13 @@ def _check_parentheses(source: Excerpt) -> None:
         raise source.place(open_at[-1]).error("unbalanced parenthesis '('", "it is never closed: add ')'")
 
 
-def _syntax_error(source: Excerpt, error: Exception) -> ParseError:
+def _syntax_error(source: Excerpt, error: Exception, rule: str) -> ParseError:
     text = source.text
-    if not text.strip():
+    if not source.whole.strip():
         return ParseError("the text is empty: write an expression such as 'X Q K^t X^t'")
+    line = _LINES.get(rule, "")
+    if not text.strip():
+        return source.place(-1).error("the line ends too early", line or "an expression is missing after it")
     if isinstance(error, UnexpectedCharacters):
         offset = error.pos_in_stream or 0
         character = text[offset]
@@ -70,15 +81,21 @@ def _syntax_error(source: Excerpt, error: Exception) -> ParseError:
             "^": "write ^t for a transpose, or n^{-1/2} for a power of a dimension",
             ".": "write .* for the Hadamard product, and 0.5 for a decimal",
             "@": "a product is written side by side, A B",
+            "[": "write axes as in Q[b,h]",
+            "’": "write ^t for a transpose",
         }.get(character, "")
-        return source.place(offset).error(f"unexpected character {character!r}", cure)
+        return source.place(offset).error(f"unexpected character {character!r}", line or cure)
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         token = error.token
-        place = source.place(token.start_pos or 0, len(token))
+        offset = token.start_pos or 0
         is_operand_due = "NAME" in error.accepts
         cure = "an operand is missing before it" if is_operand_due else "it separates the arguments of an operator"
         if token == "=":
             cure = "an expression defines nothing: a page does, with a line X = ..."
-        return place.error(f"unexpected {str(token)!r}", cure)
+        if token in ("=", ":") and text.strip() != source.whole.strip() and "\n" in text[:offset]:
+            line = "this line is indented deeper than the one before it and goes on with it: indent both alike"
+        return source.place(offset, len(token)).error(f"unexpected {str(token)!r}", line or cure)
     end = len(text.rstrip())
-    return source.place(max(0, end - 1)).error("the expression ends too early", "an operand is missing after it")
+    return source.place(max(0, end - 1)).error(
+        "the line ends too early" if line else "the expression ends too early", line or "an operand is missing after it"
+    )
