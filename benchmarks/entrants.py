@@ -188,8 +188,8 @@ class Entrants:
             lambda: program.run(prepared),
             dict,
             peak,
-            program.plan.product_flops * program.parts,
-            program.memory.peak * program.parts,
+            program.plan.product_flops,
+            program.peak,
         )
 
     def _torch_program(self, name: str) -> Entrant:
@@ -203,7 +203,7 @@ class Entrants:
             lambda: run(prepared),
             lambda found: {n: np.asarray(x) for n, x in found.items()},
             lambda: memory.of_torch(lambda: run(prepared)),
-            program.plan.product_flops * program.parts,
+            program.plan.product_flops,
         )
 
     def _jax_program(self) -> Entrant:
@@ -221,7 +221,7 @@ class Entrants:
             lambda: jax.block_until_ready(program.run(prepared)),
             lambda found: {n: np.asarray(x) for n, x in found.items()},
             peak,
-            program.plan.product_flops * program.parts,
+            program.plan.product_flops,
         )
 
 
