@@ -46,7 +46,9 @@ class _Strength(IntEnum):
     SUM = 0
     HADAMARD = 1
     PRODUCT = 2
-    ATOM = 3
+    #: A product that is written as one sum of rows or columns.
+    ROW_SUM = 3
+    ATOM = 4
 
 
 #: A text in parts that are joined only once, so that deep nesting does not copy text again and again.
@@ -93,24 +95,25 @@ def render(expression: Expression, notation: Notation) -> str:
             for index, piece in enumerate(pieces)
         ]
         ropes: list[_Rope] = []
+        is_row_sum = False
         for names, places in row_sums(node.children):
             one = pieces[places[0]] if len(places) == 1 else None
             # a product among the factors keeps its parentheses
-            is_alone = bool(names) and one is not None and one.strength is not _Strength.PRODUCT
-            inner = (
-                whole(one)
-                if one is not None and is_alone
-                else _separated(notation.juxtapose, [texts[k] for k in places])
-            )
+            if names and one is not None and one.strength not in (_Strength.PRODUCT, _Strength.ROW_SUM):
+                inner = whole(one)
+            else:
+                inner = _separated(notation.juxtapose, [texts[place] for place in places])
             for name in reversed(names):
                 inner = (notation.function(name), notation.left, inner, notation.right)
             ropes.append(inner)
+            is_row_sum = bool(names)
         # -1 A is written -A, unless a number follows, which the sign would then belong to.
         if is_negative and pieces[0].body == "1" and not isinstance(node.children[1], Number):
             if len(pieces) == 2 and isinstance(node.children[1], Hadamard):
                 return _Piece(pieces[1].body, _Strength.HADAMARD, is_negative)
             ropes = ropes[1:]
-        return _Piece(_separated(notation.juxtapose, ropes), _Strength.PRODUCT, is_negative)
+        strength = _Strength.ROW_SUM if is_row_sum and len(ropes) == 1 and not is_negative else _Strength.PRODUCT
+        return _Piece(_separated(notation.juxtapose, ropes), strength, is_negative)
 
     def total(pieces: tuple[_Piece, ...]) -> _Piece:
         text: list[_Rope] = []
@@ -135,7 +138,7 @@ def render(expression: Expression, notation: Notation) -> str:
             case Sum() | OneForm():
                 return total(pieces)
             case Hadamard():
-                texts = [piece.body if piece.strength == _Strength.ATOM else enclosed(piece) for piece in pieces]
+                texts = [piece.body if piece.strength >= _Strength.ROW_SUM else enclosed(piece) for piece in pieces]
                 return _Piece(_separated(notation.hadamard, texts), _Strength.HADAMARD)
             case AxisSum() | LayerSum():
                 indices = (node.index,) if isinstance(node, LayerSum) else tuple(map(str, node.over))

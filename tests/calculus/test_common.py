@@ -1,5 +1,6 @@
 """What the words of a sum have in common is written once."""
 
+import numpy as np
 import pytest
 
 import formcalc as fc
@@ -27,7 +28,18 @@ LETTERS = {**dict.fromkeys("ABCP", ("n", "n")), "H": ("h", "n", "n")}
     ],
 )
 def test_common_letters_and_scalars(text, written):
-    assert str(common(fc.parse(text, LETTERS))) == written
+    expression = fc.parse(text, LETTERS)
+    assert str(common(expression)) == written
+    # evaluated word by word
+    random = np.random.default_rng(0)
+    arrays = {name: random.normal(size=(2, 3, 3)[-len(axes) :]) for name, axes in LETTERS.items()}
+    value = fc.evaluate(expression, arrays, n=3, h=2)
+    assert np.allclose(fc.evaluate(common(expression), arrays, n=3, h=2), value, rtol=1e-12, atol=1e-12)
+
+
+def test_what_comes_back_to_one_point_is_added_up_before_the_letter():
+    page = "dims n = 3\nweights W: n×n\ndata A, B: n×n\nF = gelu(W)\nloss = n^{-1/2} trace(A F) + n^{-1/2} trace(B F)"
+    assert str(fc.derive(fc.load(page))) == "G = -n^{-1/2} (A + B)\ndW : gelu'(W^t, G)"
 
 
 def test_the_second_differential_of_softmax_has_its_letter_once():

@@ -99,8 +99,11 @@ ERRORS = {
     "trace(X)": ("trace(X): the operand is T×d, not square", "^^^^^", ""),
     "trace(A, A)": ("trace takes 1 argument, not 2", "^^^^^", ""),
     "rowsum(A, A)": ("rowsum takes 1 argument, not 2", "^^^^^^", ""),
+    "A rowsum(trace(A))": ("rowsum(trace(A)): the argument is a scalar", "  ^^^^^^", ""),
     "colsum(2)": ("colsum(2): the argument is a scalar", "^^^^^^", ""),
     "rowsum^t(A)": ("rowsum has no ^t", "^^^^^^^^", "write rowsum(...)^t, or colsum(...)"),
+    "colsum^t(A)": ("colsum has no ^t", "^^^^^^^^", "write colsum(...)^t, or rowsum(...)"),
+    "rowsom(A)": ("unknown operator 'rowsom'", "^^^^^^", "did you mean 'rowsum'?"),
     "m(2)": ("m(2): the argument is a scalar, m takes a matrix", "^", ""),
     "m(A, A)": ("m takes 1 argument, not 2", "^", ""),
     "aa(A)": (
