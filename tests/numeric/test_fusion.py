@@ -51,8 +51,9 @@ def compiled(text, dtype="float64"):
 )
 def test_patterns(text, fires, does_not):
     form, program = compiled(text)
-    assert [pattern for pattern in fires if pattern not in program.source] == []
-    assert [pattern for pattern in does_not if pattern in program.source] == []
+    code = "\n".join(line.partition("  # ")[0] for line in program.source.splitlines())
+    assert [pattern for pattern in fires if pattern not in code] == []
+    assert [pattern for pattern in does_not if pattern in code] == []
     check(form, fc.sample(form.model), "torch", 1e-11)
 
 
