@@ -1,5 +1,8 @@
 """The claim of the whole project, for whole pages: layers, families, masks, tokens, functions, every operator."""
 
+import re
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
@@ -9,9 +12,35 @@ from formcalc.algebra import Number, Product, Sum
 from formcalc.errors import EvaluationError
 from page_strategies import PAGE_SIZES, pages
 
-#: Parts that run side by side, each with its own examples at its own sizes; 300 in all.
+#: Parts that run side by side, each with its own examples at its own sizes; a few pages are in two of them.
 PARTS = range(6)
-EXAMPLES = 50
+EXAMPLES = 52
+
+_NORMS = r"\b(?:norm|layernorm|layer_norm|rms|rmsnorm|rms_norm|ν)(?:\^t)?\("
+
+#: What must occur among the pages, and how it looks in their text.
+FEATURES = {
+    "layers": r"\nlayers ",
+    "two blocks of layers": r"\nlayers (?s:.*)\nlayers ",
+    "a weight of each layer": r"\n  weights ",
+    "families over axes": r"\n *weights [^\n]*\[[bh]",
+    "sums over axes": r"Σ_\{[bh]",
+    "sums over layers": r"Σ_[ij] ",
+    "masks": r"\n *mask ",
+    "masked softmax": r"(?:\ba|softmax)(?:\^t)?\(.*M\d",
+    "norms": rf"\n(?!ν)[^\n]*{_NORMS}",
+    "tokens": r"\n *tokens ",
+}
+
+
+def features(text):
+    """What occurs in a page; a weight is shared where it is declared outside of layers, and stands in a layer."""
+    found = {name for name, looks in FEATURES.items() if re.search(looks, text)}
+    shared = re.findall(r"\nweights (W\d+)", text)
+    inner = "\n".join(line for line in text.splitlines() if line.startswith("  ") and "=" in line)
+    if any(re.search(rf"\b{name}(?!\d)", inner) for name in shared):
+        found.add("weights shared by all layers")
+    return found
 
 
 def examples(part, count, **choices):
@@ -30,22 +59,41 @@ def examples(part, count, **choices):
     return decorate
 
 
+def drawn(part):
+    found = set()
+
+    @examples(part, EXAMPLES)
+    def draw(text):
+        assume(text not in found)
+        found.add(text)
+
+    draw()
+    return found
+
+
+def test_there_are_three_hundred_pages_and_all_that_pages_have_is_in_ten():
+    pages_drawn = set().union(*map(drawn, PARTS))
+    seen = Counter(name for text in pages_drawn for name in features(text))
+    assert len(pages_drawn) >= 300
+    assert {name for name in (*FEATURES, "weights shared by all layers") if seen[name] < 10} == set()
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_derived_coefficients_of_pages_agree_with_jax(part):
-    agreed = 0
+    agreed = set()
 
     @examples(part, EXAMPLES)
     def agree(text):
-        nonlocal agreed
+        assume(text not in agreed)  # a page counts once
         try:
             report = fc.verify(fc.derive(fc.load(text)), oracle="jax")
         except EvaluationError:
             assume(False)  # an overflow, or an argument of relu that is 0 whatever the data
         assert report.ok, report
-        agreed += 1
+        agreed.add(text)
 
     agree()
-    assert agreed >= EXAMPLES
+    assert len(agreed) >= EXAMPLES
 
 
 @pytest.mark.parametrize("part", PARTS[:2])

@@ -101,7 +101,7 @@ class BufferedEmitter(Emitter):
             self.write(f"{value.name} = buffer({block.offset}, {tuple_of(value.shape)})")
 
     def enter(self, loop: Loop) -> None:
-        made_here = {value for step in loop.steps for value in made(step)}
+        made_here = dict.fromkeys(value for step in loop.steps for value in made(step))
         for block in dict.fromkeys(self.memory.blocks[value] for value in made_here):
             if block in self.changing:
                 names = " = ".join(value.name for value in block.values if value in made_here)
