@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -36,27 +35,14 @@ PEERS = tuple(name for name in ENGINES if "program" not in name)
 COMPILED = ("torch.compile", "torch program, compiled")
 
 
-def is_optional_extra_installed() -> bool:
-    """Whether numpy programs run with the kernels of numba."""
-    return find_spec("numba") is not None
-
-
-def is_limited() -> bool:
-    """Whether programs can be held to a limit of memory."""
-    return "memory" in inspect.signature(fc.compile).parameters
-
-
 def missing() -> dict[str, str]:
     """What cannot be measured here, and why."""
     absent = {engine for engine in ("torch", "jax") if find_spec(engine) is None}
-    found = {
+    return {
         name: f"{engine} is not installed: pip install 'formcalc[{engine}]'"
         for name, engine in ENGINES.items()
         if engine in absent
     }
-    if not is_limited():
-        found["numpy program, half the memory"] = "this version has no programs with a limit of memory"
-    return found
 
 
 @dataclass

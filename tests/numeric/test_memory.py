@@ -67,7 +67,7 @@ def test_the_peak_of_a_limited_program_rises_with_the_limit():
     assert peaks == sorted(peaks)
 
 
-@pytest.mark.parametrize("share", [1, 0.7])
+@pytest.mark.parametrize("share", [1, 0.7, 0.45])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_peak_is_what_is_allocated(share, dtype):
     form = stack()

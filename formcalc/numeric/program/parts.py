@@ -175,11 +175,14 @@ class Parts:
         """The sums over several parts."""
         loss, gradients = run(self.part(arrays, starts[0]))
         for start in starts[1:]:
-            more, others = run(self.part(arrays, start))
-            loss = loss + more
-            for name, array in others.items():
-                gradients[name] = self.add(gradients[name], array)
+            loss = loss + self.added(gradients, *run(self.part(arrays, start)))
         return loss, gradients
+
+    def added(self, gradients: dict[str, Any], loss: Any, others: dict[str, Any]) -> Any:
+        """Add the gradients of a part, which are gone before the next part runs; its loss."""
+        for name in list(others):
+            gradients[name] = self.add(gradients[name], others.pop(name))
+        return loss
 
     def merge(self, found: Sequence[tuple[Any, dict[str, Any]]], names: Sequence[str]) -> None:
         """Add the gradients of all threads to those of the first."""
