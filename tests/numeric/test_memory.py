@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 
 import formcalc as fc
 from formcalc.errors import FormcalcError
@@ -137,3 +138,14 @@ loss = 1/2 trace(E^t E)
     # as written: X times the sum, its cotangent X^t G, and the products with A and B
     assert plan.reverse_mode > 1.8 * plan.product_flops
     assert "in reverse mode" in str(plan)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "encoder"])
+def test_torch_lets_go_of_what_nothing_reads_any_more(name):
+    form = fc.derive(fc.load(name, L=4))
+    program = fc.compile(form, "torch")
+    assert ".pop(i)" in program.source
+    assert "_saved[i]\n" not in program.source  # nothing that is kept stays after it has been read
+    assert "    del " in program.source
+    found = program(fc.sample(form.model))
+    assert all(torch.isfinite(gradient).all() for gradient in found.gradients.values())

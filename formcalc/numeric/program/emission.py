@@ -9,6 +9,7 @@ from formcalc.algebra import Letter
 from formcalc.numeric.program.accumulation import Accumulating
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side
+from formcalc.numeric.program.release import Release
 from formcalc.numeric.program.spelling import indexed, shape_of, spelled, sum_of, tuple_of
 from formcalc.numeric.program.values import (
     Accumulated,
@@ -31,17 +32,19 @@ class Dialect:
     Attributes:
         copy: none where arrays are not changed.
         scales_products: whether a product of matrices takes a scale along.
+        releases: whether an array is let go of as soon as nothing reads it any more.
     """
 
     module: str
     permute: str
     copy: str
     scales_products: bool = False
+    releases: bool = False
 
 
 NUMPY = Dialect("np", "transpose", ".copy()")
 JAX = Dialect("jnp", "transpose", "")
-TORCH = Dialect("torch", "permute", ".clone()", True)
+TORCH = Dialect("torch", "permute", ".clone()", True, True)
 
 
 def source(program: Lowered, dialect: Dialect) -> str:
@@ -63,6 +66,7 @@ class Emitter(Accumulating):
         #: Values whose memory is theirs alone, and not yet that of a gradient.
         fresh = [step for section in program.sections for step in section.steps if is_fresh(step)]
         self.unshared = {value for step in fresh for value in (step.out, *(step.more if isinstance(step, Map) else ()))}
+        self.release = Release.of(program) if dialect.releases else Release()
 
     def text(self) -> str:
         program = self.program
@@ -121,7 +125,8 @@ class Emitter(Accumulating):
         for value in loop.loads:
             if value not in loop.inputs:
                 letter = self.by_value.get(value)
-                key = f"{value.name}_saved[{loop.index}]"
+                is_last = self.release.readers.get(value) is loop
+                key = f"{value.name}_saved{f'.pop({loop.index})' if is_last else f'[{loop.index}]'}"
                 self.write(
                     f"{value.name} = {key}"
                     if letter is None
@@ -181,6 +186,8 @@ class Emitter(Accumulating):
                 for value, order in zip((step.out, *step.more), step.results, strict=True):
                     if len(value.slots) < len(order):
                         self.write(f"{value.name} = {value.name}.reshape({shape_of(value.shape)})")
+            if step in self.release.after:
+                self.write(f"del {', '.join(value.name for value in self.release.after[step])}")
 
     def step(self, step: Step) -> str:
         text = self.contract(step) if isinstance(step, Contract) else self.map(step)
