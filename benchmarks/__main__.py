@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,7 +118,7 @@ def main(words: list[str] | None = None) -> None:
     found = tables(rows, depths)
     for table in found:
         print(f"\n{text(table)}")
-    heading = "`" + " ".join(["python -m benchmarks", *(sys.argv[1:] if words is None else words)]) + "`"
+    heading = "`" + shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if words is None else words)]) + "`"
     heading += f" on {'; '.join(head)}."
     if options.markdown is not None:
         options.markdown.write_text("\n\n".join([heading, *map(markdown, found)]) + "\n", encoding="utf-8")
