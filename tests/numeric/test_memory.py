@@ -51,6 +51,14 @@ def test_what_is_computed_again_costs_operations_that_the_plan_names():
     assert "_again" in limited.source
 
 
+def test_no_more_is_computed_again_than_the_limit_asks_for():
+    form = fc.derive(fc.load("encoder", L=6))
+    free = fc.compile(form).peak
+    costs = [fc.compile(form, memory=int(free * share)).plan.recomputed for share in (0.95, 0.9, 0.8, 0.7)]
+    assert costs == sorted(set(costs))
+    assert costs[0] > 0
+
+
 def test_a_batch_runs_in_parts_before_anything_is_computed_again():
     form = stack()
     free = fc.compile(form)

@@ -6,12 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.values import Loop, Map, Section, Step, Value
-
-
-def made(step: Step) -> tuple[Value, ...]:
-    """All results of a step."""
-    return (step.out, *step.more) if isinstance(step, Map) else (step.out,)
+from formcalc.numeric.program.values import Loop, Section, Step, Value, made
 
 
 @dataclass

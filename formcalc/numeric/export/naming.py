@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from formcalc.algebra import Letter
 from formcalc.language.indices import subscripts
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.values import Loop, Map, Value
+from formcalc.numeric.program.values import Loop, Value, made
 
 #: Names that exported files use themselves.
 _OWN = (
@@ -89,7 +89,7 @@ def name_values(program: Lowered, names: Names, given: Mapping[Value, str]) -> N
         if isinstance(section, Loop):
             values |= {state.value: None for state in section.states}
         for step in section.steps:
-            values |= dict.fromkeys((step.out, *step.more) if isinstance(step, Map) else (step.out,))
+            values |= dict.fromkeys(made(step))
         if isinstance(section, Loop):
             values |= {total: None for total, _ in section.sums} | {state.end: None for state in section.states}
     counted = [value for value in values if re.fullmatch(r"t\d+", value.name)]

@@ -19,7 +19,6 @@ from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory, readable
 from formcalc.numeric.program.parts import Split, at_size, divisors, split
 from formcalc.numeric.program.recomputation import recomputing, rounds
-from formcalc.numeric.program.values import Loop
 
 #: Programs with more operations than this are shared out among the cores.
 WORTH_SHARING = 50e6
@@ -120,8 +119,8 @@ class _Arrangements:
 
     def recomputing(self, count: int, limit: int) -> Iterator[Arrangement]:
         """The smallest arrangement that computes values again; before it the fastest that fits the limit, if any."""
-        most = self.again(count, rounds(self.part(count)))
         low, high = 0, rounds(self.part(count))
+        most = self.again(count, high)
         if most.peak <= limit:
             while high - low > 1:
                 middle = (low + high) // 2
@@ -151,8 +150,4 @@ def _check_machine(found: Arrangement, name: str) -> None:
 
 
 def _flops(program: Lowered) -> int:
-    return sum(
-        (len(section.values) if isinstance(section, Loop) else 1) * step.flops
-        for section in program.sections
-        for step in section.steps
-    )
+    return sum(section.repeats * step.flops for section in program.sections for step in section.steps)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from formcalc.calculus import Form
 from formcalc.numeric.program.lowering import Lowered, Lowering
-from formcalc.numeric.program.values import Contract, Loop, Map, Section, Step, Value
+from formcalc.numeric.program.values import Contract, Loop, Section, Step, Value, made
 
 
 def left_to_right(form: Form) -> int:
@@ -24,7 +24,7 @@ def left_to_right(form: Form) -> int:
     """
     program = Lowering(form).run()
     return sum(
-        _repeats(section) * sum(cost for cost, _, _ in _products(step))
+        section.repeats * sum(cost for cost, _, _ in _products(step))
         for section in program.sections
         for step in section.steps
     )
@@ -49,7 +49,7 @@ def _reverse(program: Lowered, active: set[Value]) -> int:
             for state in section.states:
                 if state.outgoing is not None and state.outgoing.value in active:
                     active |= {state.value, state.end}
-            total += first + (_repeats(section) - 1) * _through(section, active)
+            total += first + (section.repeats - 1) * _through(section, active)
             active |= {sum_ for sum_, view in section.sums if view.value in active}
         else:
             total += _through(section, active)
@@ -65,12 +65,8 @@ def _through(section: Section, active: set[Value]) -> int:
         for cost, left, right in _products(step):
             total += cost * (1 + (not left.isdisjoint(active)) + (not right.isdisjoint(active)))
         if any(value in active for value, _ in step.operands):
-            active.update((step.out, *step.more) if isinstance(step, Map) else (step.out,))
+            active.update(made(step))
     return total
-
-
-def _repeats(section: Section) -> int:
-    return len(section.values) if isinstance(section, Loop) else 1
 
 
 def _products(step: Step) -> Iterator[tuple[int, set[Value], set[Value]]]:

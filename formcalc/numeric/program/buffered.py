@@ -12,9 +12,9 @@ from formcalc.algebra import Letter
 from formcalc.numeric.program.emission import NUMPY, Emitter
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
-from formcalc.numeric.program.memory import Block, Memory, made
+from formcalc.numeric.program.memory import Block, Memory
 from formcalc.numeric.program.spelling import indexed, shape_of, spelled, tuple_of
-from formcalc.numeric.program.values import Contract, Loop, Map, Step, Value, View
+from formcalc.numeric.program.values import Contract, Loop, Map, Step, Value, View, made
 
 
 def scratch(step: Step) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.values import Labelled, Loop, Map, Section, Step, Value
+from formcalc.numeric.program.values import Labelled, Loop, Map, Section, Step, Value, made
 
 
 class Graph:
@@ -34,9 +34,8 @@ class Graph:
                 ends += [state.start for state in section.states]
                 self.readers.update(view.value for view in ends)
             for step in section.steps:
-                made = (step.out, *step.more) if isinstance(step, Map) else (step.out,)
-                self.home |= dict.fromkeys(made, section)
-                self.makers |= dict.fromkeys(made, step)
+                self.home |= dict.fromkeys(made(step), section)
+                self.makers |= dict.fromkeys(made(step), step)
                 self.readers.update(value for value, _ in step.operands)
                 self.sections[step] = section
                 for value, _ in step.operands:

@@ -109,8 +109,7 @@ class Lowering(Maps):
         for statement in self.model.source.statements:
             self.statement(statement, is_backward=False)
             if isinstance(statement, Defined) and statement.letter.name in self.outputs:
-                letter = statement.letter
-                self.result.values[letter] = self.as_array(letter), self.letters[None][letter.name]
+                self.give(statement.letter)
         if not self.outputs:
             self.result.loss = self.view(self.model.source.loss)
         self.section = Section()
@@ -135,13 +134,16 @@ class Lowering(Maps):
             if isinstance(statement, Declared) or (isinstance(statement, Defined) and statement.letter in needed):
                 self.statement(statement, is_backward=False)
             if isinstance(statement, Defined) and statement.letter in letters:
-                letter = statement.letter
-                result.values[letter] = self.as_array(letter), self.letters[None][letter.name]
+                self.give(statement.letter)
         prune(result.sections, result.results)
         used = {value for section in result.sections for step in section.steps for value, _ in step.operands}
         result.inputs = {letter: value for letter, value in result.inputs.items() if value in used}
         result.constants = {letter: value for letter, value in result.constants.items() if value in used}
         return result
+
+    def give(self, letter: Letter) -> None:
+        """Make a letter that has been computed a result."""
+        self.result.values[letter] = self.as_array(letter), self.letters[None][letter.name]
 
     def name_values(self) -> None:
         """Give values the names of letters, transposes a ``_t`` after it, and gradients those of differentials."""

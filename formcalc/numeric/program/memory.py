@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from formcalc.algebra import Letter
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, View
+from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, View, made
 
 #: Arrays start at multiples of this many bytes, the length of a line of the cache.
 ALIGNMENT = 64
@@ -281,11 +281,6 @@ class _Planner:
         for inner, block in list(self.blocks.items()):
             if block is first:
                 self.blocks[inner] = second
-
-
-def made(step: Step) -> tuple[Value, ...]:
-    """What a step makes."""
-    return (step.out, *step.more) if isinstance(step, Map) else (step.out,)
 
 
 def is_laid(program: Lowered, letter: Letter, view: View) -> bool:

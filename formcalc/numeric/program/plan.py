@@ -10,7 +10,7 @@ from formcalc.language.columns import columns
 from formcalc.numeric.program.baselines import left_to_right, reverse_mode
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import readable
-from formcalc.numeric.program.values import Contract, Loop, Section, Step
+from formcalc.numeric.program.values import Contract, Section, Step
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,7 @@ def _compared(other: int, own: int) -> str:
 
 
 def _planned(section: Section, step: Step, parts: int) -> PlannedStep:
-    repeats = 1
-    if isinstance(section, Loop):
-        repeats = len(section.values) - (step in section.steps[len(section.always) :])
+    repeats = section.times(step)
     if isinstance(step, Contract):
         is_product = len(step.operands) == 2 and all(value.kind == "array" for value, _ in step.operands)
         operation = "product of matrices" if is_product else "sum" if len(step.operands) == 1 else "selection of rows"

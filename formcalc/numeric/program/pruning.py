@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, View
+from formcalc.numeric.program.values import Loop, Section, Step, Value, View, made
 
 
 def prune(sections: Sequence[Section], results: Sequence[View]) -> None:
@@ -19,7 +19,7 @@ def prune(sections: Sequence[Section], results: Sequence[View]) -> None:
             needed |= {view.value for view in _handed_on(section)}
             needed |= {state.start.value for state in section.states}
         _trace(section.steps, needed)
-        section.steps = [step for step in section.steps if any(value in needed for value in _made(step))]
+        section.steps = [step for step in section.steps if any(value in needed for value in made(step))]
         if isinstance(section, Loop):
             section.between = min(section.between, len(section.steps))
             read = {value for step in section.steps for value, _ in step.operands}
@@ -35,7 +35,7 @@ def prune(sections: Sequence[Section], results: Sequence[View]) -> None:
 def _trace(steps: Sequence[Step], needed: set[Value]) -> None:
     """Add what the makers of needed values read."""
     for step in reversed(steps):
-        if any(value in needed for value in _made(step)):
+        if any(value in needed for value in made(step)):
             needed.update(value for value, _ in step.operands)
 
 
@@ -48,11 +48,11 @@ def _without_ends(loop: Loop, needed: Collection[Value]) -> None:
     results = {view.value for view in (*loop.coefficients.values(), *(view for _, view in loop.sums))}
     results.update(needed)
     _trace(loop.steps, results)
-    always = [step for step in loop.steps if any(value in results for value in _made(step))]
-    others = [step for step in loop.steps if not any(value in results for value in _made(step))]
+    always = [step for step in loop.steps if any(value in results for value in made(step))]
+    others = [step for step in loop.steps if not any(value in results for value in made(step))]
     handed = {state.outgoing.value for state in loop.states if state.outgoing is not None}
     _trace(others, handed)
-    others = [step for step in others if any(value in handed for value in _made(step))]
+    others = [step for step in others if any(value in handed for value in made(step))]
     loop.steps, loop.between = [*always, *others], len(others)
 
 
@@ -80,10 +80,3 @@ def _handed_on(loop: Loop) -> list[View]:
     """What of a layer is read after it."""
     found = [*loop.coefficients.values(), *(view for _, view in loop.sums)]
     return found + [state.outgoing for state in loop.states if state.outgoing is not None]
-
-
-def _made(step: Step) -> Iterator[Value]:
-    """The results of a step."""
-    yield step.out
-    if isinstance(step, Map):
-        yield from step.more

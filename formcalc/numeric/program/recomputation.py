@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.memory import made
 from formcalc.numeric.program.pruning import keep_for_later, prune
-from formcalc.numeric.program.values import Loop, Map, Section, Step, Value
+from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, made
 
 
 def rounds(program: Lowered) -> int:
@@ -28,19 +27,18 @@ def recomputing(program: Lowered, count: int) -> int:
     homes = {value: section for section in program.sections for step in section.steps for value in made(step)}
     homes |= {state.value: loop for loop in _loops(program) for state in loop.states}
     homes |= {value: loop for loop in _loops(program) for value in loop.inputs}
-    cost = 0
+    written: list[tuple[Loop, Step]] = []
     for forward, backward in _pairs(program):
         dropped: set[Value] = set()
         for _ in range(min(count, len(_kept(forward, backward)))):
             left = [value for value in _kept(forward, backward) if value not in dropped]
             dropped.add(min(left, key=lambda value: _price(forward, backward, dropped | {value}, value)))
         count -= len(dropped)
-        again = _steps(forward, backward, dropped)
-        cost += sum(step.flops for step in again) * len(backward.values)
-        _write_again(backward, again, homes)
+        copies = _write_again(backward, _steps(forward, backward, dropped), homes)
+        written += ((backward, step) for step in copies)
     keep_for_later(program.sections, homes)
     prune(program.sections, program.results)
-    return cost
+    return sum(loop.times(step) * step.flops for loop, step in written if step in loop.steps)
 
 
 def _loops(program: Lowered) -> Iterator[Loop]:
@@ -79,8 +77,8 @@ def _price(forward: Loop, backward: Loop, dropped: set[Value], last: Value) -> f
     return sum(step.flops for step in _steps(forward, backward, dropped)) / last.entries
 
 
-def _write_again(backward: Loop, again: Sequence[Step], homes: dict[Value, Section]) -> None:
-    """Put copies of steps in front of a loop's own, under names of their own."""
+def _write_again(backward: Loop, again: Sequence[Step], homes: dict[Value, Section]) -> list[Step]:
+    """Put copies of steps in front of a loop's own, under names of their own; return the copies."""
     others: dict[Value, Value] = {}
     for step in again:
         for value in made(step):
@@ -100,6 +98,7 @@ def _write_again(backward: Loop, again: Sequence[Step], homes: dict[Value, Secti
     for state in backward.states:
         if state.outgoing is not None:
             state.outgoing = replace(state.outgoing, value=others.get(state.outgoing.value, state.outgoing.value))
+    return copies
 
 
 def _with_operands(step: Step, others: dict[Value, Value]) -> Step:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.memory import made
-from formcalc.numeric.program.values import Loop, Section, Step, Value
+from formcalc.numeric.program.values import Loop, Section, Step, Value, made
 
 
 @dataclass(frozen=True)

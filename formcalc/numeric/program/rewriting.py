@@ -10,7 +10,7 @@ from formcalc.numeric.program.lowering import Lowered, Lowering
 from formcalc.numeric.program.ordering import Part
 from formcalc.numeric.program.planning import Outline, Planner
 from formcalc.numeric.program.pruning import keep_for_later, prune
-from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value, View
+from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value, View, made
 from formcalc.numeric.program.words import Placed, Word
 
 
@@ -72,7 +72,7 @@ class Rewriting:
         if isinstance(loop, Loop) and is_the_same:
             section = loop.prelude
         section.steps.append(step)
-        for value in (step.out, *step.more) if isinstance(step, Map) else (step.out,):
+        for value in made(step):
             home[value] = section
 
     def rewritten(self, step: Step) -> Step:
@@ -243,15 +243,11 @@ def cheapest_values(form: Form, letters: Collection[Letter]) -> Lowered:
 
 
 def _at_least_cost(lowering: Lowering, program: Lowered) -> Lowered:
-    planner = Planner(program, lambda value: _repeats(lowering.home.get(value)))
+    planner = Planner(program, lambda value: lowering.home[value].repeats if value in lowering.home else 1)
     Rewriting(lowering, planner, planner.best()).run()
     keep_for_later(program.sections, lowering.home)
     prune(program.sections, program.results)
     return program
-
-
-def _repeats(home: Section | None) -> int:
-    return len(home.values) if isinstance(home, Loop) else 1
 
 
 def _ratio(number: float, scale: float) -> float:

@@ -140,6 +140,11 @@ class Fused(Map):
 Step: TypeAlias = Contract | Map
 
 
+def made(step: Step) -> tuple[Value, ...]:
+    """All results of a step."""
+    return (step.out, *step.more) if isinstance(step, Map) else (step.out,)
+
+
 def is_fresh(step: Step) -> bool:
     """Whether a step makes a new array, and no view of an operand."""
     if len(step.operands) > 1:
@@ -157,6 +162,15 @@ class Section:
     """Steps in order."""
 
     steps: list[Step] = field(default_factory=list)
+
+    @property
+    def repeats(self) -> int:
+        """How often the steps run."""
+        return 1
+
+    def times(self, step: Step) -> int:  # noqa: ARG002  (all steps alike, unless there are layers)
+        """How often one of the steps runs."""
+        return self.repeats
 
 
 @dataclass(eq=False)
@@ -194,6 +208,15 @@ class Loop(Section):
     coefficients: dict[Letter, View] = field(default_factory=dict)
     between: int = 0
     varying: dict[Expression, bool] = field(default_factory=dict)
+
+    @property
+    def repeats(self) -> int:
+        """How often the steps run, but for those between layers."""
+        return len(self.values)
+
+    def times(self, step: Step) -> int:
+        """How often one of the steps runs; in the last layer those between layers do not."""
+        return self.repeats - (step in self.steps[len(self.always) :])
 
     @property
     def always(self) -> list[Step]:
