@@ -173,7 +173,16 @@ def _fuse(graph: Graph, found: _Attention) -> None:
     sizes = {label: value.sizes[slot] for value, own in operands for slot, label in own.items()}
     sums = Value(f"{out.name}_sums", rows, sizes)
     name = "attention" if not hidden else "masked_attention"
-    forward = Fused(out, (*operands, *hidden), name, numbers, "", (sums,), (*taken, *masked), (given, rows))
+    forward = Fused(
+        out,
+        (*operands, *hidden),
+        name,
+        numbers,
+        more=(sums,),
+        orders=(*taken, *masked),
+        results=(given, rows),
+        products=(found.scores, found.result.step),
+    )
     graph.replace([found.softmax, found.scores], forward, found.result.step)
     if found.backward is None:
         return
@@ -201,6 +210,7 @@ def _fuse(graph: Graph, found: _Attention) -> None:
         more=(made[1], made[2]),
         orders=(given, *taken, given, rows, *masked),
         results=tuple(taken),
+        products=(back.towards, *(product.step for product in back.derivatives)),
     )
     steps: list[Step] = [back.towards, back.slope, *(product.step for product in back.derivatives)]
     graph.replace(steps, slope, min(steps, key=section.steps.index))

@@ -14,7 +14,7 @@ from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
 from formcalc.numeric.program.memory import Block, Memory
 from formcalc.numeric.program.spelling import indexed, shape_of, spelled, tuple_of
-from formcalc.numeric.program.values import Contract, Loop, Map, Step, Value, View, made
+from formcalc.numeric.program.values import Contract, Fused, Loop, Map, Step, Value, View, made
 
 
 def scratch(step: Step) -> dict[str, tuple[int, ...]]:
@@ -115,9 +115,9 @@ class BufferedEmitter(Emitter):
 
     def steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            block = self.memory.blocks[step.out]
-            if block.letter is not None and block not in self.allocated:
-                self.allocate(block, block.letter)
+            for block in map(self.memory.blocks.__getitem__, made(step)):
+                if block.letter is not None and block not in self.allocated:
+                    self.allocate(block, block.letter)
             for line in self.contracting(step) if isinstance(step, Contract) else self.mapping(step):
                 self.write(line)
 
@@ -170,9 +170,22 @@ class BufferedEmitter(Emitter):
             case "dense" | "identity" | "broadcast":
                 return [f"{out}[...] = {self.map(step)}"]
         slots = (*step.out.slots, step.along) if step.operation == "rowdot" else step.out.slots
-        operands = [self.aligned(operand, slots) for operand in step.operands]
-        outs = [f"out={out}", *(f"inverse={value.name}" for value in step.more)]
+        if isinstance(step, Fused):
+            orders = step.orders
+            outs = [self.results(step)]
+        else:
+            orders = (slots,) * len(step.operands)
+            outs = [f"out={out}", *(f"inverse={value.name}" for value in step.more)]
+        operands = [self.aligned(operand, order) for operand, order in zip(step.operands, orders, strict=True)]
         return [f"{spelled(step.operation)}({', '.join([*operands, *map(repr, step.numbers), *outs])})"]
+
+    def results(self, step: Fused) -> str:
+        """The arrays that a primitive fills, with all the axes it has."""
+        texts = []
+        for value, order in zip((step.out, *step.more), step.results, strict=True):
+            shape = shape_of([value.sizes[label] if label in value.slots else 1 for label in order])
+            texts.append(value.name if len(value.slots) == len(order) else f"{value.name}.reshape({shape})")
+        return f"out={texts[0]}" if len(texts) == 1 else f"out=({', '.join(texts)})"
 
     def ordered(self, step: Map) -> list[int]:
         """The operands of a sum or a product: first the one that the result is written over, then by size."""

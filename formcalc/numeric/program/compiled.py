@@ -105,11 +105,14 @@ class Program:
         if self._chosen.is_buffered:
             self.source = BufferedEmitter(found.lowered, self.memory).text()
         else:
-            self.source = emission.source(fused(found.lowered, vars(self._primitives)), self._chosen.dialect)
+            self.source = emission.source(found.lowered, self._chosen.dialect)
         runs = [self._function(self.source, found.lowered, self.memory.workspace) for _ in range(found.workers)]
         self._run = runs[0] if found.cut is None or found.parts == 1 else self._in_parts(found.cut, runs)
 
     def _lowered(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
+        return fused(self._steps(form, given), vars(self._primitives))
+
+    def _steps(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
         return cheapest(form, self._chosen.has_fused_softmax, frozenset(given))
 
     def _in_parts(self, cut: Split, runs: list[Run]) -> Run:
@@ -186,7 +189,7 @@ class Program:
 
     def _explain(self, prepared: Mapping[str, Any]) -> NoReturn:
         """Run the steps one by one, to see where a number arises that is not finite."""
-        lowered = self._lowered(self.form)
+        lowered = self._steps(self.form)
         look = looking(self.form.model.name, self.dtype, self._primitives.is_finite)
         namespace = {**vars(self._primitives), "look": look}
         source = traced_source(lowered, self._chosen.dialect)

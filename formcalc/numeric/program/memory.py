@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from formcalc.algebra import Letter
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, View, made
+from formcalc.numeric.program.values import Fused, Loop, Map, Section, Step, Value, View, made
 
 #: Arrays start at multiples of this many bytes, the length of a line of the cache.
 ALIGNMENT = 64
@@ -258,7 +258,7 @@ class _Planner:
 
     def over(self, step: Map, section: Section) -> Value | None:
         """The operand that a map may write over."""
-        if step.operation in _NEVER_OVER:
+        if step.operation in _NEVER_OVER or (isinstance(step, Fused) and step.operation not in _OVER):
             return None
         chosen = _OVER.get(step.operation, len(step.operands) - 1)
         target = self.blocks[step.out]

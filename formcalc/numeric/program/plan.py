@@ -22,6 +22,7 @@ class PlannedStep:
     operation: str
     shape: tuple[int, ...]
     flops: int
+    product_flops: int
     entries: int
 
 
@@ -58,7 +59,7 @@ class Plan:
     @property
     def product_flops(self) -> int:
         """Those of matrix products."""
-        return sum(step.repeats * step.flops for step in self.steps if step.operation == "product of matrices")
+        return sum(step.repeats * step.product_flops for step in self.steps)
 
     @cached_property
     def left_to_right(self) -> int:
@@ -106,8 +107,9 @@ def _compared(other: int, own: int) -> str:
 def _planned(section: Section, step: Step, parts: int) -> PlannedStep:
     repeats = section.times(step)
     if isinstance(step, Contract):
-        is_product = len(step.operands) == 2 and all(value.kind == "array" for value, _ in step.operands)
-        operation = "product of matrices" if is_product else "sum" if len(step.operands) == 1 else "selection of rows"
+        one = "sum" if len(step.operands) == 1 else "selection of rows"
+        operation = "product of matrices" if step.product_flops else one
     else:
         operation = step.operation
-    return PlannedStep(repeats * parts, step.out.name, operation, step.out.shape, step.flops, step.out.entries)
+    shape, entries = step.out.shape, step.out.entries
+    return PlannedStep(repeats * parts, step.out.name, operation, shape, step.flops, step.product_flops, entries)

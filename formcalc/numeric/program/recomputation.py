@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.pruning import keep_for_later, prune
-from formcalc.numeric.program.values import Loop, Map, Section, Step, Value, made
+from formcalc.numeric.program.values import Accumulated, Loop, Map, Section, Step, Value, made
+
+AnyStep = TypeVar("AnyStep", bound=Step)
 
 
 def rounds(program: Lowered) -> int:
@@ -101,5 +104,8 @@ def _write_again(backward: Loop, again: Sequence[Step], homes: dict[Value, Secti
     return copies
 
 
-def _with_operands(step: Step, others: dict[Value, Value]) -> Step:
-    return replace(step, operands=tuple((others.get(value, value), labels) for value, labels in step.operands))
+def _with_operands(step: AnyStep, others: dict[Value, Value]) -> AnyStep:
+    found = replace(step, operands=tuple((others.get(value, value), labels) for value, labels in step.operands))
+    if isinstance(found, Accumulated):
+        found.products = tuple(_with_operands(product, others) for product in found.products)
+    return found

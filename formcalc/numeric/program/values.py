@@ -86,6 +86,12 @@ class Contract:
             return max(value.entries for value, _ in self.operands)
         return 2 * math.prod(sizes.values())
 
+    @property
+    def product_flops(self) -> int:
+        """Those of a product of matrices."""
+        is_product = len(self.operands) == 2 and all(value.kind == "array" for value, _ in self.operands)
+        return self.flops if is_product else 0
+
 
 @dataclass(eq=False)
 class Map:
@@ -107,7 +113,12 @@ class Map:
 
     @property
     def flops(self) -> int:
-        return self.out.entries * max(1, len(self.operands))
+        return self.out.entries * max(1, len(self.operands)) + self.product_flops
+
+    @property
+    def product_flops(self) -> int:
+        """The operations of the products of matrices in it."""
+        return 0
 
 
 @dataclass(eq=False)
@@ -121,7 +132,11 @@ class Accumulated(Map):
 
     @property
     def flops(self) -> int:
-        return self.out.entries * len(self.numbers) + sum(product.flops for product in self.products)
+        return self.out.entries * len(self.numbers) + self.product_flops
+
+    @property
+    def product_flops(self) -> int:
+        return sum(product.flops for product in self.products)
 
 
 @dataclass(eq=False)
@@ -131,10 +146,16 @@ class Fused(Map):
     Attributes:
         orders: for each operand, the labels of the axes in which the primitive takes it; what it lacks, has length one.
         results: the same for what comes out, `out` and `more`.
+        products: the products of matrices that it stands for.
     """
 
     orders: tuple[tuple[str, ...], ...] = ()
     results: tuple[tuple[str, ...], ...] = ()
+    products: tuple[Contract, ...] = ()
+
+    @property
+    def product_flops(self) -> int:
+        return sum(product.flops for product in self.products)
 
 
 Step: TypeAlias = Contract | Map
