@@ -27,6 +27,23 @@ loss = 1/2 trace(E^t E)
 """
 NORM_WITHOUT_BIAS = NORM.replace(" + C b", "").replace("g, b", "g")
 NORM_READ_TWICE = NORM.replace("C b)", "C b) U - norm(X W, 1e-5)")
+TARGETS = """dims T = 5, d = 3, V = 7, n = 5
+tokens y: T×V
+data X: T×d   B: T×V
+weights W: d×V   g: 1×1
+Z = X W
+loss = -n^{-1} trace(y^t logsoftmax(Z))
+"""
+ROTARY = """dims B = 2, T = 5, d = 3, k = 4
+data X[B]: T×d   Y[B]: T×k
+cosines c: T×k
+sines s: T×k
+quarterturn J: k×k
+weights W: d×k
+q = (X W) ∘ c + (X W J) ∘ s
+E = Y - q
+loss = 1/2 trace(E^t E)
+"""
 
 
 def compiled(text, dtype="float64"):
@@ -46,8 +63,16 @@ def compiled(text, dtype="float64"):
         (NORM_WITHOUT_BIAS, ["norm("], ["layer_norm"]),
         (NORM_READ_TWICE, ["norm("], ["layer_norm"]),
         ("encoder", ["accumulate(b_i, ", "scaled_product("], []),
+        (TARGETS, ["cross_entropy_slope("], ["one_hot", " softmax("]),
+        (TARGETS.replace("n^{-1}", "trace(g)"), ["cross_entropy_slope(t"], ["one_hot", " softmax("]),
+        (TARGETS.replace("loss =", "loss = trace(B^t a(Z))"), [" softmax("], ["cross_entropy"]),
+        (ROTARY, ["rotated(", "rotated_back("], ["turned"]),
+        (ROTARY.replace("+ (X W J)", "- (X W J)"), ["turned(", "turned_back("], ["rotated"]),
     ],
-    ids=["heads", "no mask", "biased scores", "wide heads", "scores in the loss", "norm", "no bias", "twice", "sums"],
+    ids=[
+        *("heads", "no mask", "biased scores", "wide heads", "scores in the loss", "norm", "no bias", "twice", "sums"),
+        *("cross-entropy", "factor", "softmax in the loss", "rotary", "turned the other way"),
+    ],
 )
 def test_patterns(text, fires, does_not):
     form, program = compiled(text)
@@ -55,6 +80,17 @@ def test_patterns(text, fires, does_not):
     assert [pattern for pattern in fires if pattern not in code] == []
     assert [pattern for pattern in does_not if pattern in code] == []
     check(form, fc.sample(form.model), "torch", 1e-11)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_cross_entropy_in_other_engines(engine):
+    form = fc.derive(fc.load(TARGETS))
+    source = fc.compile(form, engine).source
+    assert "cross_entropy_slope(" in source
+    assert "one_hot" not in source
+    arrays = dict(fc.sample(form.model))
+    arrays["y"] = np.array([3, -1, 0, -1, 6])
+    check(form, arrays, engine)
 
 
 def test_engines_without_the_primitives_have_the_steps():

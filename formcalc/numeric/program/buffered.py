@@ -171,12 +171,10 @@ class BufferedEmitter(Emitter):
                 return [f"{out}[...] = {self.map(step)}"]
         slots = (*step.out.slots, step.along) if step.operation == "rowdot" else step.out.slots
         if isinstance(step, Fused):
-            orders = step.orders
-            outs = [self.results(step)]
+            operands, outs = self.fused_operands(step), [self.results(step)]
         else:
-            orders = (slots,) * len(step.operands)
+            operands = [self.aligned(operand, slots) for operand in step.operands]
             outs = [f"out={out}", *(f"inverse={value.name}" for value in step.more)]
-        operands = [self.aligned(operand, order) for operand, order in zip(step.operands, orders, strict=True)]
         return [f"{spelled(step.operation)}({', '.join([*operands, *map(repr, step.numbers), *outs])})"]
 
     def results(self, step: Fused) -> str:

@@ -201,8 +201,7 @@ class Emitter(Accumulating):
         if isinstance(step, Accumulated):
             return self.accumulated(step)
         if isinstance(step, Fused):
-            texts = [self.aligned(operand, order) for operand, order in zip(step.operands, step.orders, strict=True)]
-            return f"{step.operation}({', '.join([*texts, *map(repr, step.numbers)])})"
+            return f"{step.operation}({', '.join([*self.fused_operands(step), *map(repr, step.numbers)])})"
         operands = [self.aligned(operand, slots) for operand in step.operands]
         match step.operation:
             case "sum":
@@ -223,6 +222,11 @@ class Emitter(Accumulating):
             case "broadcast":
                 return f"{self.dialect.module}.broadcast_to({operands[0]}, {tuple_of(step.out.shape)})"
         return f"{spelled(step.operation)}({', '.join([*operands, *map(repr, step.numbers)])})"
+
+    def fused_operands(self, step: Fused) -> list[str]:
+        """The operands of a primitive, in the orders in which it takes them; ids as they are."""
+        operands = [(Value(v.name, v.stored, v.sizes) if v.kind == "ids" else v, own) for v, own in step.operands]
+        return [self.aligned(operand, order) for operand, order in zip(operands, step.orders, strict=True)]
 
     def aligned(self, operand: Labelled, slots: tuple[str, ...]) -> str:
         """An operand with an axis for every slot, in their order; of length one where it does not depend on it."""

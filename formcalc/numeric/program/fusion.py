@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from formcalc.numeric.program.attention import attend
+from formcalc.numeric.program.cross_entropy import cross_entropy
 from formcalc.numeric.program.graph import Graph, is_map
 from formcalc.numeric.program.layer_norms import layer_norm
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.matrix_product import MatrixProduct
+from formcalc.numeric.program.matrix_product import MatrixProduct, is_view
 from formcalc.numeric.program.pruning import keep_for_later, prune
+from formcalc.numeric.program.rotary import rotary
 from formcalc.numeric.program.values import Accumulated, Contract, Labelled, Loop, Map, Section, Value
 
 
@@ -73,6 +75,22 @@ def _product(graph: Graph, section: Section, step: Map, operand: Labelled, numbe
     is_plain = not product.batch and not product.is_outer and not any(side.summed for side in product.sides)
     groups = (product.sides[0].groups[0], product.sides[1].groups[1])
     return found if is_plain and all(groups) and product.result == step.out.slots else None
+
+
+def order_results(graph: Graph) -> None:
+    """The axes of a product lie as those of its operands do, where this spares the copy of an operand."""
+    loops = [section for section in graph.program.sections if isinstance(section, Loop)]
+    added = {view.value for loop in loops for _, view in loop.sums}  # to totals, whose axes lie as theirs do
+    for step in graph.sections:
+        if not isinstance(step, Contract) or step.product_flops == 0 or step.out in added:
+            continue
+        product = MatrixProduct.of(step)
+        groups = [tuple(sorted(side.groups[k], key=side.names.index)) for k, side in enumerate(product.sides)]
+        if any(
+            not is_view(side.names, side.groups) and is_view(side.names, (group,))
+            for side, group in zip(product.sides, groups, strict=True)
+        ):
+            step.out.slots = (*product.batch, *groups[0], *groups[1])
 
 
 def unify(graph: Graph) -> None:
@@ -152,6 +170,7 @@ def _rows_of_product(graph: Graph, section: Section, step: Contract, k: int) -> 
 
 
 FUSIONS: tuple[Fusion, ...] = (
+    Fusion("results in the order of their operands", (), order_results),
     Fusion("what is computed twice", (), unify),
     Fusion("row sums of products that are there", (), sum_rows_of_products),
     Fusion(
@@ -159,6 +178,8 @@ FUSIONS: tuple[Fusion, ...] = (
         ("attention", "attention_slope", "masked_attention", "masked_attention_slope", "hidden"),
         attend,
     ),
+    Fusion("rotations of pairs", ("rotated", "rotated_back"), rotary),
+    Fusion("cross-entropy", ("cross_entropy_slope",), cross_entropy),
     Fusion("LayerNorm with gain and bias", ("layer_norm", "layer_norm_slope"), layer_norm),
     Fusion("sums accumulated in the product", ("accumulate",), accumulate),
 )

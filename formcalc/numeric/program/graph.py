@@ -47,6 +47,14 @@ class Graph:
             steps
         )
 
+    def is_before(self, step: Step, other: Step) -> bool:
+        """Whether a step comes before another: in the same section, or in an earlier one outside of layers."""
+        own, others = self.sections[step], self.program.sections
+        if own is self.sections[other]:
+            return own.steps.index(step) < own.steps.index(other)
+        is_plain = not isinstance(own, Loop) and own in others and self.sections[other] in others
+        return is_plain and others.index(own) < others.index(self.sections[other])
+
     def replace(self, steps: Sequence[Step], by: Step, at: Step) -> None:
         """Put a step in the place of several of one section, where one of them stands."""
         section = self.sections[at]

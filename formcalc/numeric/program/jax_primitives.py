@@ -90,6 +90,12 @@ def logsoftmax(x: Array) -> Array:
     return jax.nn.log_softmax(x, axis=-1)
 
 
+def cross_entropy_slope(logarithm: Array, ids: Array, factor: Array | float = 1) -> Array:
+    """``(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
+    weight = (counted(ids, logarithm) * factor)[..., None]
+    return (one_hot(ids, logarithm.shape[-1], logarithm) - jnp.exp(logarithm)) * weight
+
+
 def norm(x: Array, epsilon: float) -> tuple[Array, Array]:
     """LayerNorm of each row without gain, and the inverse deviation."""
     centred = x - x.mean(-1, keepdims=True)

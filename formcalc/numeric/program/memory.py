@@ -20,7 +20,16 @@ from formcalc.numeric.program.values import Fused, Loop, Map, Section, Step, Val
 ALIGNMENT = 64
 
 #: Which operand a map may write over: any of these; of all others, the last one.
-_OVER = {"sum": None, "product": None, "softmax": 0, "softmax'": 1, "norm": 0, "rms": 0, "logsoftmax": 0}
+_OVER = {
+    "sum": None,
+    "product": None,
+    "softmax": 0,
+    "softmax'": 1,
+    "norm": 0,
+    "rms": 0,
+    "logsoftmax": 0,
+    "cross_entropy_slope": 0,
+}
 
 #: Maps that make views, or read their operands in another order than they write.
 _NEVER_OVER = {"broadcast", "dense", "rowdot"}

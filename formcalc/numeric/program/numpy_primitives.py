@@ -102,6 +102,24 @@ def turned_back(x: Array) -> Array:
     return np.concatenate((x[..., half:], -x[..., :half]), -1)
 
 
+def rotated(x: Array, cosines: Array, sines: Array, out: Array | None = None) -> Array:
+    """``X ∘ c + (X J) ∘ s`` for the quarter turn J of `turned`: pairs in rows of x, turned by angles."""
+    half = x.shape[-1] // 2
+    out = np.multiply(x, cosines, out=out)
+    out[..., :half] -= x[..., half:] * sines[..., :half]
+    out[..., half:] += x[..., :half] * sines[..., half:]
+    return out
+
+
+def rotated_back(x: Array, cosines: Array, sines: Array, out: Array | None = None) -> Array:
+    """``X ∘ c + (X ∘ s) J^t``, the transpose of `rotated`."""
+    half = x.shape[-1] // 2
+    out = np.multiply(x, cosines, out=out)
+    out[..., :half] += x[..., half:] * sines[..., half:]
+    out[..., half:] -= x[..., :half] * sines[..., :half]
+    return out
+
+
 def softmax(x: Array, mask: Array | None = None, out: Array | None = None) -> Array:
     """Softmax of each row, over what a mask allows; a row masked everywhere is 0."""
     if mask is not None:
@@ -141,6 +159,17 @@ def logsoftmax(x: Array, out: Array | None = None) -> Array:
     """The logarithm of softmax of each row."""
     out = np.subtract(x, x.max(-1, keepdims=True), out=out)
     out -= np.log(np.exp(out).sum(-1, keepdims=True))
+    return out
+
+
+def cross_entropy_slope(logarithm: Array, ids: Array, factor: Array | None = None, out: Array | None = None) -> Array:
+    """``(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
+    weight = counted(ids, logarithm)
+    weight = (weight if factor is None else weight * factor)[..., None]
+    out = np.exp(logarithm, out=out)
+    np.multiply(out, -weight, out=out)
+    place = np.maximum(ids, 0)[..., None]
+    np.put_along_axis(out, place, np.take_along_axis(out, place, -1) + weight, -1)
     return out
 
 

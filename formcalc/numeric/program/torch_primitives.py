@@ -56,7 +56,7 @@ def attention(q: Array, k: Array, v: Array, scale: float) -> tuple[Array, Array]
 def masked_attention(q: Array, k: Array, v: Array, mask: Array | None, scale: float) -> tuple[Array, Array]:
     """``softmax(scale Q K^t + mask) V`` for a mask that is `hidden`; a row that is masked everywhere is 0."""
     batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-    q, k, v, mask = _stacks(batch, q, k, v, mask)
+    q, k, v, mask = *(_stack(x, batch) for x in (q, k, v)), _mask_stack(mask, batch)
     o, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=mask, scale=scale)
     return (o, sums) if len(batch) == 2 else (o.reshape(*batch, *o.shape[-2:]), sums.reshape(*batch, -1))
 
@@ -73,7 +73,7 @@ def masked_attention_slope(
 ) -> tuple[Array, Array, Array]:
     """The derivatives of `masked_attention` by Q, K and V in direction r."""
     batch, shapes = o.shape[:-2], [(1,) * (o.ndim - x.ndim) + x.shape for x in (q, k, v)]
-    r, o, q, k, v, mask = _stacks(batch, r, o, q, k, v, mask)
+    r, o, q, k, v, mask = *(_stack(x, batch) for x in (r, o, q, k, v)), _mask_stack(mask, batch)
     slope = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
     found = slope(r, q, k, v, o, sums.reshape(o.shape[:-1]), 0.0, False, attn_mask=mask, scale=scale)
     if len(batch) != 2:
@@ -82,15 +82,22 @@ def masked_attention_slope(
     return first, second, third
 
 
-def _stacks(batch: tuple[int, ...], *arrays: Array | None) -> list[Array | None]:
-    """Arrays with two batches, their rows contiguous, as attention needs them."""
-    lead = batch if len(batch) == 2 else (math.prod(batch[:-1]), batch[-1]) if batch else (1, 1)
-    found = []
-    for x in arrays:
-        if x is not None and x.shape[:-2] != lead:
-            x = x.expand(*batch, *x.shape[-2:]).reshape(*lead, *x.shape[-2:])
-        found.append(x if x is None or x.stride(-1) == 1 else x.contiguous())
-    return found
+def _stack(x: Array, batch: tuple[int, ...]) -> Array:
+    """An array with two batches, its rows contiguous, as attention needs it: the heads of groups become one axis."""
+    if len(batch) != 2 or x.shape[:-2] != batch:
+        first, *heads = batch if len(batch) > 1 else (1, *batch)
+        x = x.expand(*batch, *x.shape[-2:]).reshape(first, math.prod(heads), *x.shape[-2:])
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def _mask_stack(mask: Array | None, batch: tuple[int, ...]) -> Array | None:
+    """A mask with two batches; where it is the same in all heads, it is not written out for each."""
+    if mask is None:
+        return None
+    own = (1,) * (len(batch) + 2 - mask.ndim) + mask.shape
+    if len(batch) > 1 and math.prod(own[1:-2]) == 1:
+        return mask.reshape(own[0], 1, *own[-2:])
+    return _stack(mask, batch)
 
 
 def layer_norm(x: Array, gain: Array, bias: Array, epsilon: float) -> tuple[Array, Array, Array]:
@@ -147,6 +154,24 @@ def turned_back(x: Array) -> Array:
     return torch.cat((second, -first), -1)
 
 
+def rotated(x: Array, cosines: Array, sines: Array) -> Array:
+    """``X ∘ c + (X J) ∘ s`` for the quarter turn J of `turned`: pairs in rows of x, turned by angles."""
+    half = x.shape[-1] // 2
+    out = x * cosines
+    out[..., :half].addcmul_(x[..., half:], sines[..., :half], value=-1)
+    out[..., half:].addcmul_(x[..., :half], sines[..., half:])
+    return out
+
+
+def rotated_back(x: Array, cosines: Array, sines: Array) -> Array:
+    """``X ∘ c + (X ∘ s) J^t``, the transpose of `rotated`."""
+    half = x.shape[-1] // 2
+    out = x * cosines
+    out[..., :half].addcmul_(x[..., half:], sines[..., half:])
+    out[..., half:].addcmul_(x[..., :half], sines[..., :half], value=-1)
+    return out
+
+
 def softmax(x: Array, mask: Array | None = None) -> Array:
     """Softmax of each row, over what a mask allows; a row masked everywhere is 0."""
     if mask is None:
@@ -166,6 +191,14 @@ def softmax_slope(a: Array, r: Array) -> Array:
 def logsoftmax(x: Array) -> Array:
     """The logarithm of softmax of each row."""
     return torch.log_softmax(x, -1)
+
+
+def cross_entropy_slope(logarithm: Array, ids: Array, factor: Array | None = None) -> Array:
+    """``(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
+    weight = counted(ids, logarithm)
+    weight = (weight if factor is None else weight * factor)[..., None]
+    out = torch.exp(logarithm).mul_(-weight)
+    return out.scatter_add_(-1, ids.clamp(min=0)[..., None], weight)
 
 
 def norm(x: Array, epsilon: float) -> tuple[Array, Array]:
