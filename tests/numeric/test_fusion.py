@@ -39,9 +39,10 @@ data X[B]: T×d   Y[B]: T×k
 cosines c: T×k
 sines s: T×k
 quarterturn J: k×k
-weights W: d×k
-q = (X W) ∘ c + (X W J) ∘ s
-E = Y - q
+weights U: d×d   W: d×k   V: k×k
+N = tanh(X U)
+q = (N W) ∘ c + (N W J) ∘ s
+E = Y - a(q V)
 loss = 1/2 trace(E^t E)
 """
 
@@ -67,7 +68,7 @@ def compiled(text, dtype="float64"):
         (TARGETS.replace("n^{-1}", "trace(g)"), ["cross_entropy_slope(t"], ["one_hot", " softmax("]),
         (TARGETS.replace("loss =", "loss = trace(B^t a(Z))"), [" softmax("], ["cross_entropy"]),
         (ROTARY, ["rotated(", "rotated_back("], ["turned"]),
-        (ROTARY.replace("+ (X W J)", "- (X W J)"), ["turned(", "turned_back("], ["rotated"]),
+        (ROTARY.replace("+ (N W J)", "- (N W J)"), ["turned(", "turned_back("], ["rotated"]),
     ],
     ids=[
         *("heads", "no mask", "biased scores", "wide heads", "scores in the loss", "norm", "no bias", "twice", "sums"),

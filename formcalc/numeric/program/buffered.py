@@ -33,8 +33,8 @@ def _product_scratch(step: Contract, product: MatrixProduct) -> dict[str, tuple[
         return {}
     needed = {}
     for k, (name, side) in enumerate(zip(("left", "right"), product.sides, strict=True)):
-        if not is_view(side.names, side.groups):
-            needed[name] = tuple(product.sizes[x] for x in (*product.batch, *side.groups[0], *side.groups[1]))
+        if not side.is_view:
+            needed[name] = tuple(product.sizes[x] for x in _order(product, side))
         elif k == product.small and _is_scale_inside(step, product):
             needed[name] = tuple(product.sizes[x] for x in side.names)
     if not is_view(step.out.slots, _result_groups(product)):
@@ -44,6 +44,12 @@ def _product_scratch(step: Contract, product: MatrixProduct) -> dict[str, tuple[
 
 def _result_groups(product: MatrixProduct) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return product.sides[0].groups[0], product.sides[1].groups[1]
+
+
+def _order(product: MatrixProduct, side: Side) -> tuple[str, ...]:
+    """The axes of a copy of an operand."""
+    groups = side.groups[::-1] if side.is_turned else side.groups
+    return (*product.batch, *groups[0], *groups[1])
 
 
 def _is_scale_inside(step: Contract, product: MatrixProduct) -> bool:
@@ -272,10 +278,10 @@ class BufferedEmitter(Emitter):
             text = self.side(step, side)
             scale = step.scale if is_inside and k == product.small else 1.0
             own = f"{out}_{name}"
-            order = (*product.batch, *side.groups[0], *side.groups[1])
+            order = _order(product, side)
             if name not in needed:
                 texts.append(self.grouped(text, side, product))
-            elif is_view(side.names, side.groups):
+            elif side.is_view:
                 lines.append(_scaled(text, scale, own))
                 texts.append(self.grouped(own, side, product))
             else:

@@ -369,10 +369,11 @@ class Emitter(Accumulating):
 
     def grouped(self, text: str, side: Side, product: MatrixProduct) -> str:
         """An array as a stack of matrices: batches first, each group of labels one axis."""
-        text = self.permuted(text, side.names, [*product.batch, *side.groups[0], *side.groups[1]])
         if all(len(group) == 1 for group in side.groups):
-            return text
-        return f"{text}.reshape({shape_of(product.shape(side.groups))})"
+            return self.permuted(text, side.names, [*product.batch, *side.groups[0], *side.groups[1]])
+        groups = side.groups[::-1] if side.is_turned else side.groups
+        text = self.permuted(text, side.names, [*product.batch, *groups[0], *groups[1]])
+        return f"{text}.reshape({shape_of(product.shape(groups))})" + (".mT" if side.is_turned else "")
 
     # results
 

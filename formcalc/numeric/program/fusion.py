@@ -10,7 +10,7 @@ from formcalc.numeric.program.cross_entropy import cross_entropy
 from formcalc.numeric.program.graph import Graph, is_map
 from formcalc.numeric.program.layer_norms import layer_norm
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.matrix_product import MatrixProduct, is_view
+from formcalc.numeric.program.matrix_product import MatrixProduct
 from formcalc.numeric.program.pruning import keep_for_later, prune
 from formcalc.numeric.program.rotary import rotary
 from formcalc.numeric.program.values import Accumulated, Contract, Labelled, Loop, Map, Section, Value
@@ -85,12 +85,12 @@ def order_results(graph: Graph) -> None:
         if not isinstance(step, Contract) or step.product_flops == 0 or step.out in added:
             continue
         product = MatrixProduct.of(step)
-        groups = [tuple(sorted(side.groups[k], key=side.names.index)) for k, side in enumerate(product.sides)]
-        if any(
-            not is_view(side.names, side.groups) and is_view(side.names, (group,))
-            for side, group in zip(product.sides, groups, strict=True)
-        ):
-            step.out.slots = (*product.batch, *groups[0], *groups[1])
+        if not all(side.is_view for side in product.sides):
+            left, right = product.sides
+            rows, columns = (
+                sorted(g, key=s.names.index) for s, g in ((left, left.groups[0]), (right, right.groups[1]))
+            )
+            step.out.slots = (*product.batch, *rows, *columns)
 
 
 def unify(graph: Graph) -> None:

@@ -26,6 +26,17 @@ class Side:
     summed: tuple[int, ...]
     groups: tuple[tuple[str, ...], tuple[str, ...]]
 
+    @property
+    def is_view(self) -> bool:
+        """Whether the array is a matrix as it lies in memory."""
+        return is_view(self.names, self.groups)
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether a copy is to have the columns as its rows: what lies next to each other stays so, which is faster."""
+        rows = self.groups[0]
+        return not self.is_view and bool(rows) and rows[-1] == self.names[-1]
+
 
 @dataclass(frozen=True)
 class MatrixProduct:

@@ -78,8 +78,17 @@ def masked_attention_slope(
     found = slope(r, q, k, v, o, sums.reshape(o.shape[:-1]), 0.0, False, attn_mask=mask, scale=scale)
     if len(batch) != 2:
         found = [x.reshape(*batch, *x.shape[-2:]) for x in found]
-    first, second, third = (x if x.shape == s else x.sum_to_size(s) for x, s in zip(found, shapes, strict=True))
+    first, second, third = (_summed(x, shape) for x, shape in zip(found, shapes, strict=True))
     return first, second, third
+
+
+def _summed(x: Array, shape: tuple[int, ...]) -> Array:
+    """The sums over the batches that a shape lacks; rows come before heads in memory, as in what attention gives."""
+    axes = tuple(k for k, (size, wanted) in enumerate(zip(x.shape, shape, strict=True)) if size != wanted)
+    if not axes:
+        return x
+    places = tuple(k + 1 if k > 0 else 0 for k in axes)
+    return x.movedim(-2, 1).sum(places, keepdim=True).movedim(1, -2) if x.ndim > 3 else x.sum(axes, keepdim=True)
 
 
 def _stack(x: Array, batch: tuple[int, ...]) -> Array:
