@@ -25,6 +25,7 @@ weights W, U: d×d   g, b: 1×d
 E = Y - (norm(X W, 1e-5) ∘ (C g) + C b) U
 loss = 1/2 trace(E^t E)
 """
+RMS = NORM.replace("norm(X W, 1e-5) ∘ (C g) + C b", "rms(X W, 1e-5) ∘ (C g)").replace("g, b", "g")
 NORM_WITHOUT_BIAS = NORM.replace(" + C b", "").replace("g, b", "g")
 NORM_READ_TWICE = NORM.replace("C b)", "C b) U - norm(X W, 1e-5)")
 TARGETS = """dims T = 5, d = 3, V = 7, n = 5
@@ -62,6 +63,8 @@ def compiled(text, dtype="float64"):
         (SCORES_IN_LOSS, ["softmax("], ["attention"]),
         (NORM, ["layer_norm(", "layer_norm_slope("], [" norm(", " norm_slope("]),
         (NORM_WITHOUT_BIAS, ["norm("], ["layer_norm"]),
+        (RMS, ["rms_norm(", "rms_norm_slope("], [" rms(", " rms_slope("]),
+        (RMS.replace("E = Y -", "E = Y - rms(X W, 1e-5) -"), [" rms("], ["rms_norm"]),
         (NORM_READ_TWICE, ["norm("], ["layer_norm"]),
         ("encoder", ["accumulate(b_i, ", "scaled_product("], []),
         (TARGETS, ["cross_entropy_slope("], ["one_hot", " softmax("]),
@@ -71,7 +74,8 @@ def compiled(text, dtype="float64"):
         (ROTARY.replace("+ (N W J)", "- (N W J)"), ["turned(", "turned_back("], ["rotated"]),
     ],
     ids=[
-        *("heads", "no mask", "biased scores", "wide heads", "scores in the loss", "norm", "no bias", "twice", "sums"),
+        *("heads", "no mask", "biased scores", "wide heads", "scores in the loss", "norm", "no bias"),
+        *("rms norm", "rms norm read twice", "norm read twice", "sums"),
         *("cross-entropy", "factor", "softmax in the loss", "rotary", "turned the other way"),
     ],
 )
@@ -120,7 +124,7 @@ def test_large_scores_stay_finite_in_fused_attention():
     assert all(np.isfinite(np.asarray(gradient)).all() for gradient in result.gradients.values())
 
 
-@pytest.mark.parametrize("text", [HEADS, NORM, "gpt2"])
+@pytest.mark.parametrize("text", [HEADS, NORM, "gpt2", "llama"])
 def test_bfloat16(text):
     form, program = compiled(text, "bfloat16")
     result = program(fc.sample(form.model))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from formcalc.numeric.program.attention import attend
 from formcalc.numeric.program.cross_entropy import cross_entropy
 from formcalc.numeric.program.graph import Graph, is_map
-from formcalc.numeric.program.layer_norms import layer_norm
+from formcalc.numeric.program.layer_norms import layer_norm, rms_norm
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct
 from formcalc.numeric.program.pruning import keep_for_later, prune
@@ -181,5 +181,6 @@ FUSIONS: tuple[Fusion, ...] = (
     Fusion("rotations of pairs", ("rotated", "rotated_back"), rotary),
     Fusion("cross-entropy", ("cross_entropy_slope",), cross_entropy),
     Fusion("LayerNorm with gain and bias", ("layer_norm", "layer_norm_slope"), layer_norm),
+    Fusion("RMSNorm with gain", ("rms_norm", "rms_norm_slope"), rms_norm),
     Fusion("sums accumulated in the product", ("accumulate",), accumulate),
 )

@@ -1,4 +1,4 @@
-"""LayerNorm with its gain and bias as one primitive, and the derivatives by all three."""
+"""LayerNorm with its gain and bias, and RMSNorm with its gain, as one primitive; and the derivatives by all of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,17 @@ from formcalc.numeric.program.values import Contract, Fused, Labelled, Loop, Map
 
 def layer_norm(graph: Graph) -> None:
     """LayerNorm with its gain and its bias, and the derivatives by all three."""
+    _fuse(graph, "norm")
+
+
+def rms_norm(graph: Graph) -> None:
+    """RMSNorm with its gain, and the derivatives by both."""
+    _fuse(graph, "rms")
+
+
+def _fuse(graph: Graph, operation: str) -> None:
     for step in list(graph.sections):
-        if isinstance(step, Map) and step.operation == "norm":
+        if isinstance(step, Map) and step.operation == operation:
             found = _Norm.of(graph, step)
             if found is not None:
                 found.fuse(graph)
@@ -20,10 +29,11 @@ def layer_norm(graph: Graph) -> None:
 
 @dataclass
 class _Norm:
-    """The steps of one LayerNorm; `slope` and what follows it are those of the backward pass.
+    """The steps of one norm; `slope` and what follows it are those of the backward pass.
 
     Attributes:
         frame: the slots of the normalised value, whose names the labels of all operands are mapped to.
+        shifted: the result; of RMSNorm this is what is scaled.
         gain, bias: with the labels of the frame.
         direction: what the derivatives are taken of.
         sums: the steps that add the derivatives by the gain and by the bias up, and what they are steps of.
@@ -33,7 +43,7 @@ class _Norm:
     scaled: Map
     shifted: Map
     gain: Labelled
-    bias: Labelled
+    bias: Labelled | None = None
     slope: Map | None = None
     direction: Labelled | None = None
     along: Map | None = None
@@ -49,17 +59,18 @@ class _Norm:
         if len(scaled) != 1 or not isinstance(scaled[0], Map) or scaled[0].numbers != (1.0,):
             return None
         gain = other_operand(scaled[0], y, (column,))
-        shifts = graph.reading.get(scaled[0].out, [])
-        if gain is None or len(shifts) != 1 or graph.readers[scaled[0].out] != 1 or not is_map(shifts[0], "sum"):
+        if gain is None:
             return None
-        shifted = shifts[0]
-        bias = other_operand(shifted, scaled[0].out, (column,))
-        if not isinstance(shifted, Map) or bias is None or shifted.numbers != (1.0, 1.0):
-            return None
-        found = cls(norm, scaled[0], shifted, gain, bias)
+        if norm.operation == "rms":
+            found = cls(norm, scaled[0], scaled[0], gain)
+        else:
+            shift = _shift(graph, scaled[0], column)
+            if shift is None:
+                return None
+            found = cls(norm, scaled[0], shift[0], gain, shift[1])
         rest = [s for s in readers if s is not scaled[0]]
         section = graph.sections[norm]
-        is_near = graph.sections[found.scaled] is section and graph.sections[shifted] is section
+        is_near = graph.sections[found.scaled] is section and graph.sections[found.shifted] is section
         if graph.readers[y] != len(readers) or not is_near:
             return None
         return found.backward(graph, rest) if rest else found
@@ -67,7 +78,7 @@ class _Norm:
     def backward(self, graph: Graph, rest: Sequence[Step]) -> _Norm | None:
         """The same with the steps of the backward pass, if these are all that read the normalised value."""
         y, inverse = self.norm.out, self.norm.more[0]
-        slopes = [s for s in rest if is_map(s, "norm'")]
+        slopes = [s for s in rest if is_map(s, f"{self.norm.operation}'")]
         if len(slopes) != 1 or not isinstance(slopes[0], Map) or not graph.are_only_read_by(inverse, slopes):
             return None
         self.slope = slopes[0]
@@ -101,7 +112,7 @@ class _Norm:
         gain_sum = self.summed(graph, self.along.out, {s: s for s in self.along.out.slots}) if self.along else None
         if self.along is not None and gain_sum is None:
             return None
-        self.sums = (gain_sum, self.summed(graph, *self.direction))
+        self.sums = (gain_sum, None if self.bias is None else self.summed(graph, *self.direction))
         return self
 
     def is_later(self, graph: Graph, step: Step) -> bool:
@@ -126,27 +137,45 @@ class _Norm:
         return None
 
     def fuse(self, graph: Graph) -> None:
+        """Put the primitives in the place of the steps; RMSNorm has no means and no bias."""
         frame, column = self.norm.out.slots, self.norm.along
         rows = tuple(slot for slot in frame if slot != column)
-        made = [Value(f"{self.shifted.out.name}_{name}", rows, self.norm.out.sizes) for name in ("mean", "inverse")]
-        point = (self.norm.operands[0], self.gain, self.bias)
-        orders = (frame, (column,), (column,))
+        name, kinds = ("rms_norm", ["inverse"]) if self.bias is None else ("layer_norm", ["mean", "inverse"])
+        made = [Value(f"{self.shifted.out.name}_{kind}", rows, self.norm.out.sizes) for kind in kinds]
+        shape = (self.gain,) if self.bias is None else (self.gain, self.bias)
+        columns = ((column,),) * len(shape)
         self.shifted.out.slots = frame
         forward = Fused(
             self.shifted.out,
-            point,
-            "layer_norm",
+            (self.norm.operands[0], *shape),
+            name,
             self.norm.numbers,
             more=tuple(made),
-            orders=orders,
-            results=(frame, rows, rows),
+            orders=(frame, *columns),
+            results=(frame, *[rows] * len(made)),
         )
-        graph.replace([self.norm, self.scaled], forward, self.shifted)
+        graph.replace([step for step in (self.norm, self.scaled) if step is not self.shifted], forward, self.shifted)
         if self.slope is None or self.direction is None:
             return
+        more, after = self.added(column, len(shape))
         statistics = [(value, {slot: slot for slot in rows}) for value in made]
-        more, after = [], []
-        for name, step in zip(("gain", "bias"), self.sums, strict=True):
+        self.slope.out.slots = frame
+        back = Fused(
+            self.slope.out,
+            (self.direction, self.norm.operands[0], *statistics, *shape),
+            f"{name}_slope",
+            more=tuple(more),
+            orders=(frame, frame, *[rows] * len(made), *columns),
+            results=(frame, *columns),
+        )
+        self.put(graph, back, after)
+
+    def added(self, column: str, count: int) -> tuple[list[Value], list[tuple[Step, Map]]]:
+        """The derivatives by gain and bias, and steps that scale them, with those in whose place they stand."""
+        assert self.slope is not None
+        more: list[Value] = []
+        after: list[tuple[Step, Map]] = []
+        for name, step in zip(("gain", "bias")[:count], self.sums, strict=False):
             if step is not None and step.scale == 1:
                 more.append(step.out)
                 continue
@@ -154,15 +183,11 @@ class _Norm:
             if step is not None:
                 operand = (more[-1], {column: step.out.slots[0]})
                 after.append((step, Map(step.out, (operand,), "product", (step.scale,))))
-        self.slope.out.slots = frame
-        back = Fused(
-            self.slope.out,
-            (self.direction, self.norm.operands[0], *statistics, self.gain, self.bias),
-            "layer_norm_slope",
-            more=tuple(more),
-            orders=(frame, frame, rows, rows, (column,), (column,)),
-            results=(frame, (column,), (column,)),
-        )
+        return more, after
+
+    def put(self, graph: Graph, back: Fused, after: list[tuple[Step, Map]]) -> None:
+        """Put the backward step before the first of its results is read, which may be no slope."""
+        assert self.slope is not None
         for step, scaled in after:
             graph.replace([], scaled, step)
         section = graph.sections[self.slope]
@@ -170,8 +195,17 @@ class _Norm:
         for step in done:
             if graph.sections[step] is not section:
                 graph.sections[step].steps.remove(step)
-        # before the first of its results is read, which may be no slope
         steps = [self.slope, *(scaled for _, scaled in after), *done]
         first = min((step for step in steps if step in section.steps), key=section.steps.index)
         section.steps.insert(section.steps.index(first), back)
         section.steps[:] = [step for step in section.steps if step is not self.slope and step not in done]
+
+
+def _shift(graph: Graph, scaled: Map, column: str) -> tuple[Map, Labelled] | None:
+    """The step that adds a bias to what is scaled, and the bias."""
+    shifts = graph.reading.get(scaled.out, [])
+    if len(shifts) != 1 or graph.readers[scaled.out] != 1 or not is_map(shifts[0], "sum"):
+        return None
+    bias = other_operand(shifts[0], scaled.out, (column,))
+    shifted = shifts[0]
+    return (shifted, bias) if bias is not None and isinstance(shifted, Map) and shifted.numbers == (1.0, 1.0) else None

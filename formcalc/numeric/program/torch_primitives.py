@@ -122,6 +122,23 @@ def layer_norm_slope(
     return slope(r.contiguous(), x, x.shape[-1:], mean, inverse, gain, bias, [True] * 3)
 
 
+def rms_norm(x: Array, gain: Array, epsilon: float) -> tuple[Array, Array]:
+    """RMSNorm of each row, times a gain; and the inverse root mean squares."""
+    inverse = torch.linalg.vector_norm(x, dim=-1).square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+    return (x * inverse[..., None]).mul_(gain), inverse
+
+
+def rms_norm_slope(r: Array, x: Array, inverse: Array, gain: Array) -> tuple[Array, Array]:
+    """The derivatives of `rms_norm` by x and by the gain, in direction r."""
+    scale = inverse[..., None]
+    # the backward pass of LayerNorm takes the mean of each row away, which is put back
+    slope = torch.ops.aten.native_layer_norm_backward
+    found, along, _ = slope(
+        r.contiguous(), x, x.shape[-1:], torch.zeros_like(scale), scale, gain, None, [True, True, False]
+    )
+    return found.add_(torch.matmul(r, gain)[..., None].mul_(scale).div_(x.shape[-1])), along
+
+
 def select(table: Array, ids: Array) -> Array:
     """The rows of a table, (v, ...), with the ids (...); a row of zeros for a negative id."""
     rows = table[ids.clamp(min=0)]
