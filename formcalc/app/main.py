@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--until", default="", metavar="X_L", help="a layer that ends in this letter, with a cotangent and no loss"
     )
+    export.add_argument("--double", action="store_true", help="for torch: write the double backward out too")
     return parser
 
 

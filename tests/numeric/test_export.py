@@ -1,5 +1,6 @@
 """Exported files, imported where formcalc cannot be: against the engines' own checks of derivatives."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -81,19 +82,71 @@ def of_reference(form, arrays):
     return fc.evaluate(form.model.loss, arrays, **form.model.sizes), gradients
 
 
-@pytest.mark.parametrize("target", ["numpy", "einsum"])
+def convert(target, arrays):
+    """Arrays of an engine."""
+    if target == "torch":
+        return [torch.tensor(np.asarray(x)) for x in arrays]
+    return [jax.numpy.asarray(x) for x in arrays] if target == "jax" else arrays
+
+
+def loss_and_gradients(module, target, model, arrays):
+    """What a file computes, as a user of its engine asks for it: the loss, and the gradients by all weights."""
+    if target in ("numpy", "einsum"):
+        loss, gradients = module.loss_and_gradients(*arrays)
+        return loss, [*gradients.values()]
+    roles = [model.letters[names[0]].role for names in arguments(model).values()]
+    places = [place for place, role in enumerate(roles) if role == "weight"]
+    arrays, function = convert(target, arrays), getattr(module, model.name.replace("-", "_"))
+    if target == "jax":
+        return jax.jit(jax.value_and_grad(function, argnums=places))(*arrays)
+    weights = [arrays[place].requires_grad_() for place in places]
+    loss = function(*arrays)
+    return loss.detach(), torch.autograd.grad(loss, weights)
+
+
+@pytest.mark.parametrize("target", ENGINES)
 @pytest.mark.parametrize("name", fc.models())
-def test_every_stock_model_in_numpy(imported, name, target):
+def test_every_stock_page_is_clean_and_right(imported, tmp_path, name, target):
     form = fc.derive(fc.load(name))
     arrays = fc.sample(form.model, 1)
     module = imported(form, target)
-    loss, gradients = module.loss_and_gradients(*stacked(form.model, arrays))
+    check_source(tmp_path / f"exported_{target}.py")
+    loss, gradients = loss_and_gradients(module, target, form.model, stacked(form.model, arrays))
     due, references = of_reference(form, arrays)
-    assert loss == pytest.approx(float(due), rel=1e-12)
+    assert float(loss) == pytest.approx(float(due), rel=1e-12)
     largest = max(abs(reference).max() for reference in references)
-    for (weight, found), reference in zip(gradients.items(), references, strict=True):
-        assert found.shape == reference.shape, weight
-        np.testing.assert_allclose(found, reference, rtol=0, atol=1e-12 * largest, err_msg=weight)
+    for found, reference in zip(gradients, references, strict=True):
+        assert found.shape == reference.shape
+        np.testing.assert_allclose(np.asarray(found), reference, rtol=0, atol=1e-12 * largest)
+
+
+def check_source(path):
+    """A file has short lines, uses every name that it binds, and ruff finds nothing in it, nor would it change it."""
+    text = path.read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= 120
+    assert unused(ast.parse(text)) == set()
+    names_of_pages = "N803,N806"
+    for command in (["check", "--select", "E,F,W,I,N,UP,B,SIM", "--ignore", names_of_pages], ["format", "--diff"]):
+        options = ["--isolated", "--no-cache", "--line-length", "120"]
+        run = [sys.executable, "-m", "ruff", *command, *options, str(path)]
+        found = subprocess.run(run, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def unused(module):
+    """The names that a module binds at its top or in a function and never reads; what it offers is read by others."""
+    offered = {"annotations", "SHAPES", "GRADIENTS", "forward", "backward", "loss_and_gradients", "setup_context"}
+    last = module.body[-1] if isinstance(module.body[-1], ast.FunctionDef) else None
+    bound, read = set(), {*offered, "_", *([last.name] if last else [])}
+    for node in ast.walk(module):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                bound.add(name)
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in names}
+            case ast.Name(id=name, ctx=ast.Load()):
+                read.add(name)
+    return bound - read - {"generate_vmap_rule"}
 
 
 def test_other_sizes_than_those_it_was_exported_for(imported):

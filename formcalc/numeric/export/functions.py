@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,9 +13,11 @@ from formcalc.language.unrolling import layer_range
 from formcalc.numeric.export.layer import Subject
 from formcalc.numeric.export.layout import documented, folded
 from formcalc.numeric.export.naming import Names, name_values
+from formcalc.numeric.export.saved import Saved
 from formcalc.numeric.export.signature import Argument, Signature
+from formcalc.numeric.export.sources import names_in
 from formcalc.numeric.export.symbolic import Size
-from formcalc.numeric.export.writer import Saved, Writer
+from formcalc.numeric.export.writer import Writer
 from formcalc.numeric.program.compiled import ENGINES, Engine
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.rewriting import cheapest
@@ -173,7 +175,7 @@ class Functions:
     ) -> str:
         """A function, with the sizes that its body uses read from its arguments."""
         signature = signature or self.signature
-        used = set(re.findall(r"(?<![\w.])[^\W\d]\w*", "\n".join(re.sub(r"#.*", "", line) for line in body)))
+        used = names_in(textwrap.dedent("\n".join(body)))
         like = next(x.name for x in arguments if x.is_real)
         own = [f"like = {like}  # results are of its type"] if "like" in used else []
         wanted = {x for x in signature.dimensions.values() if x in used}

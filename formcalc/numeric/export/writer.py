@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from formcalc.algebra import Letter
 from formcalc.numeric.export.formulas import Formulas
 from formcalc.numeric.export.layout import WIDTH, bare, folded
 from formcalc.numeric.export.liveness import Liveness
+from formcalc.numeric.export.saved import Saved
 from formcalc.numeric.export.signature import Signature
 from formcalc.numeric.export.sources import names_in
 from formcalc.numeric.program.emission import Dialect, Emitter
@@ -28,21 +29,6 @@ from formcalc.numeric.program.values import (
     View,
     made,
 )
-
-
-@dataclass
-class Saved:
-    """What the backward pass reads of the forward pass: values at the top, and of each loop.
-
-    Its layout in one flat tuple: those at the top, then layer by layer those of the loops.
-    """
-
-    top: list[Value] = field(default_factory=list)
-    loops: dict[Loop, list[Value]] = field(default_factory=dict)
-
-    @property
-    def values(self) -> list[Value]:
-        return [*self.top, *(value for values in self.loops.values() for value in values)]
 
 
 class Writer(Emitter):
