@@ -16,6 +16,9 @@ torch = pytest.importorskip("torch")
 
 ENGINES = [target for target in TARGETS if target != "latex"]
 
+#: Compiled in a hurry: what is computed counts here, not how fast.
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
 LETTERS = {"X": ("T", "d"), "Q": ("d", "n"), "K": ("d", "n"), "V": ("d", "v")}
 
 #: Pages with layers, heads, tokens, masks, constants and several states, small.
@@ -98,7 +101,7 @@ def loss_and_gradients(module, target, model, arrays):
     places = [place for place, role in enumerate(roles) if role == "weight"]
     arrays, function = convert(target, arrays), getattr(module, model.name.replace("-", "_"))
     if target == "jax":
-        return jax.jit(jax.value_and_grad(function, argnums=places))(*arrays)
+        return jax.jit(jax.value_and_grad(function, argnums=places), compiler_options=QUICK)(*arrays)
     weights = [arrays[place].requires_grad_() for place in places]
     loss = function(*arrays)
     return loss.detach(), torch.autograd.grad(loss, weights)
