@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -178,10 +179,11 @@ def differentiated(module, form, convert):
     return by_weights, [arrays[place] for place in places]
 
 
-@pytest.mark.parametrize("name", CHECKED)
-def test_torch_checks_first_and_second_derivatives(imported, name):
+@pytest.mark.parametrize(("name", "double"), [*((name, False) for name in CHECKED), ("encoder", True), ("llama", True)])
+def test_torch_checks_first_and_second_derivatives(imported, name, double):
     form = fc.derive(fc.load(name))
-    loss, weights = differentiated(imported(form, "torch"), form, lambda x: torch.tensor(np.asarray(x)))
+    module = imported(form, "torch", double=double)
+    loss, weights = differentiated(module, form, lambda x: torch.tensor(np.asarray(x)))
     weights = [weight.requires_grad_() for weight in weights]
     assert torch.autograd.gradcheck(loss, weights, fast_mode=True)
     assert torch.autograd.gradgradcheck(loss, weights, fast_mode=True, atol=1e-5)
@@ -193,6 +195,32 @@ def test_torch_checks_every_entry_of_a_small_layer(imported):
     inputs = [torch.tensor(x, requires_grad=True) for x in arrays]
     assert torch.autograd.gradcheck(module.layer, inputs)
     assert torch.autograd.gradgradcheck(module.layer, inputs)
+
+
+def derived_twice(layer, *arrays):
+    """The gradients of the squares of gradients, within ``torch.func``."""
+
+    def slopes(*inputs):
+        return torch.func.grad(lambda *x: (layer(*x) ** 2).sum(), argnums=(0, 1, 2, 3))(*inputs)
+
+    return torch.func.grad(lambda *x: sum((y**2).sum() for y in slopes(*x)), argnums=(0, 1, 2, 3))(*arrays)
+
+
+def test_torch_maps_second_derivatives_which_are_the_same_both_ways(imported):
+    layers = [imported(attention(), "torch", double=double).layer for double in (False, True)]
+    *arrays, _ = map(torch.tensor, drawn(imported(attention(), "torch"), {"T": 3, "d": 3, "n": 2, "v": 2}))
+    several = [torch.stack([x, x + 1]) for x in arrays]
+    alone = [derived_twice(layer, *arrays) for layer in layers]
+    torch.testing.assert_close(*alone)
+    for layer, due in zip(layers, alone, strict=True):
+        mapped = torch.func.vmap(partial(derived_twice, layer))(*several)
+        torch.testing.assert_close(tuple(x[0] for x in mapped), due)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_a_double_backward_is_clean(imported, tmp_path, double):
+    imported(fc.derive(fc.load("llama")), "torch", until="X_L", double=double)
+    check_source(tmp_path / "exported_torch.py")
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -261,6 +289,43 @@ def test_the_layers_of_a_page_up_to_an_output(imported):
     inputs = [torch.tensor(x, requires_grad=True) for x in arrays]
     assert torch.autograd.gradcheck(module.encoder, inputs, fast_mode=True)
     assert torch.autograd.gradgradcheck(module.encoder, inputs, fast_mode=True, atol=1e-5)
+
+
+class Network(torch.nn.Module):
+    """Layers that are given as a function, between parameters of their own and a readout."""
+
+    def __init__(self, function, arrays, width):
+        super().__init__()
+        self.function, self.arrays = function, arrays
+        held = {name: x for name, x in arrays.items() if x.is_floating_point() and name != "p"}
+        self.weights = torch.nn.ParameterDict({name: torch.nn.Parameter(x.clone()) for name, x in held.items()})
+        self.head = torch.nn.Linear(width, 1).double()
+        torch.nn.init.constant_(self.head.weight, 0.1)
+        torch.nn.init.zeros_(self.head.bias)
+
+    def forward(self):
+        return self.head(self.function(*(self.arrays | dict(self.weights)).values())).square().mean()
+
+
+@pytest.mark.parametrize("name", ["encoder", "gpt2", "llama"])
+def test_layers_of_a_page_train_within_a_torch_module_as_autograd_trains_them(imported, name):
+    form = fc.derive(fc.load(name))
+    module = imported(form, "torch", until="X_L")
+    sizes = {word: form.model.sizes.get(word.strip("_")) or int(word) for x in module.SHAPES.values() for word in x}
+    *values, cotangent = drawn(module, sizes)
+    arrays = {argument: torch.tensor(x) for argument, x in zip(module.SHAPES, values, strict=False)}
+    known = {"x_": lambda x: (3 * x).abs().long(), "p": torch.ones_like}
+    arrays = {argument: known.get(argument, torch.clone)(x) for argument, x in arrays.items()}
+    trained = []
+    for function in (getattr(module, name), lambda *given: module.forward(*given)[0]):
+        network = Network(function, arrays, cotangent.shape[-1])
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        network().backward()
+        optimizer.step()
+        trained.append(dict(network.named_parameters()))
+    for weight, due in trained[1].items():
+        torch.testing.assert_close(trained[0][weight], due, rtol=1e-12, atol=1e-12)
+    assert not torch.equal(trained[0]["weights.Q"], arrays["Q"])
 
 
 @pytest.mark.parametrize("target", ENGINES)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from formcalc.language.lines import statement_lines
 from formcalc.numeric.export.functions import Functions
-from formcalc.numeric.export.layout import WIDTH, folded
+from formcalc.numeric.export.layout import WIDTH
 
 _SIGN = """\
 Gradients are derivatives of the loss in the shapes of the weights. The form
@@ -42,7 +42,7 @@ def header(functions: Functions, usage: str) -> str:
     sizes = ", ".join(f"{name} = {size}" for name, size in model.sizes.items())
     parts = [
         f"{title[0].upper()}{title[1:]}.",
-        "\n".join(folded(f"    {usage}")),
+        "\n".join(_wrapped(usage, "    ")),
         _lines(page),
         conventions,
         _lines(map(str, statement_lines(subject.backward))),

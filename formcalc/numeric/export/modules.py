@@ -49,7 +49,6 @@ def jax_module(subject: Subject) -> str:
     """A module with a ``jax.custom_vjp`` function."""
     functions = _functions(subject, _JAX)
     words = _words(functions)
-    words["gradients"] = words["gradients"] if functions.cotangent else "[g * x for x in backward(*arguments, saved)]"
     parts = [functions.forward(), functions.backward(), _filled(templates.JAX, words)]
     places = [functions.arguments.index(x) for x in functions.gradients]
     is_run = places == [*range(places[0], places[-1] + 1)]
@@ -67,6 +66,7 @@ def torch_module(subject: Subject, double: bool = False) -> str:
     words |= {
         "title": functions.names.new("".join(part.title() for part in words["name"].split("_"))),
         "count": str(len(functions.arguments)),
+        "more": str(len(functions.arguments) + 1),  # with what comes in
         "second": words["returned"].replace("tuple(", "*").strip(")").replace("gradients", "products"),
         "products": "dg, *products = hessian(*arguments, *directions)\n        products = [g * x for x in products]",
     }
@@ -103,7 +103,7 @@ def _words(functions: Functions) -> dict[str, str]:
         "weights": ", ".join(f'"{x.name}"' for x in functions.gradients),
         "gradients": f"backward(*arguments, {cotangent[0]}, saved)"
         if cotangent
-        else "g * x for x in backward(*arguments, saved)",
+        else "tuple(g * x for x in backward(*arguments, saved))",
         "returned": _returned(functions),
     }
 

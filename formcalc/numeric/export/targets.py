@@ -70,5 +70,5 @@ def export(
         try:
             Path(path).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise FormcalcError(f"{path} cannot be written: {error.strerror}") from None
+            raise FormcalcError(f"{str(path) or repr('')} cannot be written: {error.strerror}") from None
     return text

@@ -85,12 +85,12 @@ class {title}Backward(torch.autograd.Function):
     @staticmethod
     def forward({cotangent}, *tensors):
         arguments, saved = tensors[:{count}], tensors[{count}:]
-        return tuple({gradients})
+        return {gradients}
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs[: {count} + 1])
-        ctx.saved = len(inputs) - {count} - 1
+        ctx.save_for_backward(*inputs[:{more}])
+        ctx.saved = len(inputs) - {more}
 
     @staticmethod
     def backward(ctx, *directions):
@@ -118,7 +118,7 @@ AUTOMATIC = """\
         def gradients({cotangent}, weights):
             arguments = (named | weights).values()
             _, saved = forward(*arguments)
-            return tuple({gradients})
+            return {gradients}
 
         weights = {{name: named[name] for name in GRADIENTS}}
         _, pull_back = torch.func.vjp(gradients, {cotangent}, weights)
