@@ -138,19 +138,25 @@ def check_source(path):
 
 
 def unused(module):
-    """The names that a module binds at its top or in a function and never reads; what it offers is read by others."""
-    offered = {"annotations", "SHAPES", "GRADIENTS", "forward", "backward", "loss_and_gradients", "setup_context"}
-    last = module.body[-1] if isinstance(module.body[-1], ast.FunctionDef) else None
-    bound, read = set(), {*offered, "_", *([last.name] if last else [])}
-    for node in ast.walk(module):
-        match node:
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+    """The names that a module binds, at its top or within a part of it, and never reads there; other than its own."""
+    offered = {"annotations", "SHAPES", "GRADIENTS", "forward", "backward", "loss_and_gradients", "generate_vmap_rule"}
+    bound, found, read = set(), set(), {*offered, "_"}
+    for part in module.body:
+        names = [node for node in ast.walk(part) if isinstance(node, ast.Name)]
+        stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        match part:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 bound.add(name)
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in names}
-            case ast.Name(id=name, ctx=ast.Load()):
-                read.add(name)
-    return bound - read - {"generate_vmap_rule"}
+                found |= stored - loaded - read
+                read |= loaded - stored
+            case ast.Import(names=imported) | ast.ImportFrom(names=imported):
+                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in imported}
+            case _:
+                bound |= stored
+                read |= loaded
+    last = module.body[-1]
+    return found | bound - read - ({last.name} if isinstance(last, ast.FunctionDef) else set())
 
 
 def test_other_sizes_than_those_it_was_exported_for(imported):

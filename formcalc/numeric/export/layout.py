@@ -37,6 +37,8 @@ def folded(line: str) -> list[str]:
         return [f"{indent}{start}(", *_members(indent, members), f"{indent})"]
     for marks in (" + ", " - "), (" * ", " @ "):
         terms = _parts(right, *marks)
+        if len(terms) > 1 and len(indent) + 4 + len(right) <= WIDTH:
+            return [f"{indent}{start}(", f"{indent}    {right}", f"{indent})"]
         if len(terms) > 1:
             return [f"{indent}{start}(", *(f"{indent}    {term}" for term in terms), f"{indent})"]
     return _bracketed(indent, text, len(start))

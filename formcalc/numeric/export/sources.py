@@ -40,7 +40,8 @@ class Library:
         found: set[str] = set()
         stack = list(texts)
         while stack:
-            new = (names_in(stack.pop()) & self.parts.keys()) - found
+            text = stack.pop()
+            new = (names_in(text) - _assigned(text)) & self.parts.keys() - found
             found |= new
             stack += [self.parts[name] for name in new]
         parts = [part for name, part in self.parts.items() if name in found]
@@ -71,7 +72,14 @@ def _read(text: str) -> tuple[dict[str, str], dict[str, str]]:
 
 def names_in(text: str) -> set[str]:
     """All names that a source reads."""
-    return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    nodes = ast.walk(ast.parse(text))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _assigned(text: str) -> set[str]:
+    """All names that a source assigns to."""
+    nodes = ast.walk(ast.parse(text))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 def bound(text: str) -> set[str]:
