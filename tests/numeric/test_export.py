@@ -4,7 +4,9 @@ import ast
 import importlib.util
 import subprocess
 import sys
+import sysconfig
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
 
 ENGINES = [target for target in TARGETS if target != "latex"]
+
+RUFF = Path(sysconfig.get_path("scripts"), "ruff")
 
 #: Compiled in a hurry: what is computed counts here, not how fast.
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -132,7 +136,7 @@ def check_source(path):
     names_of_pages = "N803,N806"
     for command in (["check", "--select", "E,F,W,I,N,UP,B,SIM", "--ignore", names_of_pages], ["format", "--diff"]):
         options = ["--isolated", "--no-cache", "--line-length", "120"]
-        run = [sys.executable, "-m", "ruff", *command, *options, str(path)]
+        run = [RUFF, *command, *options, path]
         found = subprocess.run(run, capture_output=True, text=True, check=False)
         assert found.returncode == 0, found.stdout + found.stderr
 
