@@ -131,7 +131,8 @@ def export_command(options: argparse.Namespace, _: Display) -> int:
         for option in ("size", "until"):
             if getattr(options, option):
                 raise FormcalcError(f"an expression is a layer, for all sizes: leave out --{option}")
-    text = export(point.expression or derive(point.model), options.target, options.path, options.until)
+    what = point.expression or derive(point.model)
+    text = export(what, options.target, options.path, options.until, options.double)
     if options.path is None:
         print(text, end="")
     return 0

@@ -116,13 +116,16 @@ def _parser() -> argparse.ArgumentParser:
 
     export = command("export", commands.export_command, "write a form as source that needs an engine alone", _EXPORT)
     _add_model(export)
-    export.add_argument("--target", choices=list(TARGETS), required=True, help="what the source is for")
+    export.add_argument(
+        "--target", choices=list(TARGETS), required=True, help="the engine, or the notation, of the source"
+    )
     export.add_argument(
         "-o", dest="path", metavar="FILE", help="the file to write, overwritten if it is there (standard output)"
     )
     export.add_argument(
         "--until", default="", metavar="X_L", help="a layer that ends in this letter, with a cotangent and no loss"
     )
+    export.add_argument("--double", action="store_true", help="for torch: write the double backward out too")
     return parser
 
 

@@ -24,6 +24,14 @@ def test_without_a_file_the_source_is_printed(capsys):
     assert capsys.readouterr().out == fc.export(layer, "einsum")
 
 
+def test_a_double_backward_that_is_written_out(capsys):
+    assert main(["export", "encoder", "--target", "torch", "--double"]) == 0
+    whole = capsys.readouterr().out
+    assert whole == fc.export(fc.load("encoder"), "torch", double=True)
+    assert "def hessian(" in whole
+    assert "def hessian(" not in fc.export(fc.load("encoder"), "torch")
+
+
 def test_layers_until_a_letter(capsys):
     assert main(["export", "encoder", "--layers", "3", "--target", "jax", "--until", "X_L"]) == 0
     assert capsys.readouterr().out == fc.export(fc.load("encoder", L=3), "jax", until="X_L")
@@ -35,7 +43,10 @@ def test_layers_until_a_letter(capsys):
         (["encodr"], "'encodr' is neither a stock model nor an expression with letters; did you mean 'encoder'?"),
         (["encoder", "-o", "{folder}/none/file.py"], "cannot be written: No such file or directory"),
         (["encoder", "-o", "{folder}"], "cannot be written: Is a directory"),
+        (["encoder", "-o", ""], "'' cannot be written: Is a directory"),
         (["encoder", "--until", "Z"], "Z is no output of encoder: outside of layers it defines E, X_L"),
+        (["encoder", "--until", "X_l"], "X_l is no output of encoder: did you mean 'X_L'?"),
+        (["encoder", "--double"], "a double backward is written out for torch alone, not for numpy"),
         ([*EXPRESSION, "--until", "X"], "leave out --until"),
         ([*EXPRESSION, "--size", "T=3"], "leave out --size"),
     ],

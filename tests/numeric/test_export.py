@@ -1,8 +1,12 @@
 """Exported files, imported where formcalc cannot be: against the engines' own checks of derivatives."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
+import sysconfig
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,11 @@ jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
 
 ENGINES = [target for target in TARGETS if target != "latex"]
+
+RUFF = Path(sysconfig.get_path("scripts"), "ruff")
+
+#: Compiled in a hurry: what is computed counts here, not how fast.
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 LETTERS = {"X": ("T", "d"), "Q": ("d", "n"), "K": ("d", "n"), "V": ("d", "v")}
 
@@ -81,19 +90,77 @@ def of_reference(form, arrays):
     return fc.evaluate(form.model.loss, arrays, **form.model.sizes), gradients
 
 
-@pytest.mark.parametrize("target", ["numpy", "einsum"])
+def convert(target, arrays):
+    """Arrays of an engine."""
+    if target == "torch":
+        return [torch.tensor(np.asarray(x)) for x in arrays]
+    return [jax.numpy.asarray(x) for x in arrays] if target == "jax" else arrays
+
+
+def loss_and_gradients(module, target, model, arrays):
+    """What a file computes, as a user of its engine asks for it: the loss, and the gradients by all weights."""
+    if target in ("numpy", "einsum"):
+        loss, gradients = module.loss_and_gradients(*arrays)
+        return loss, [*gradients.values()]
+    roles = [model.letters[names[0]].role for names in arguments(model).values()]
+    places = [place for place, role in enumerate(roles) if role == "weight"]
+    arrays, function = convert(target, arrays), getattr(module, model.name.replace("-", "_"))
+    if target == "jax":
+        return jax.jit(jax.value_and_grad(function, argnums=places), compiler_options=QUICK)(*arrays)
+    weights = [arrays[place].requires_grad_() for place in places]
+    loss = function(*arrays)
+    return loss.detach(), torch.autograd.grad(loss, weights)
+
+
+@pytest.mark.parametrize("target", ENGINES)
 @pytest.mark.parametrize("name", fc.models())
-def test_every_stock_model_in_numpy(imported, name, target):
+def test_every_stock_page_is_clean_and_right(imported, tmp_path, name, target):
     form = fc.derive(fc.load(name))
     arrays = fc.sample(form.model, 1)
     module = imported(form, target)
-    loss, gradients = module.loss_and_gradients(*stacked(form.model, arrays))
+    check_source(tmp_path / f"exported_{target}.py")
+    loss, gradients = loss_and_gradients(module, target, form.model, stacked(form.model, arrays))
     due, references = of_reference(form, arrays)
-    assert loss == pytest.approx(float(due), rel=1e-12)
+    assert float(loss) == pytest.approx(float(due), rel=1e-12)
     largest = max(abs(reference).max() for reference in references)
-    for (weight, found), reference in zip(gradients.items(), references, strict=True):
-        assert found.shape == reference.shape, weight
-        np.testing.assert_allclose(found, reference, rtol=0, atol=1e-12 * largest, err_msg=weight)
+    for found, reference in zip(gradients, references, strict=True):
+        assert found.shape == reference.shape
+        np.testing.assert_allclose(np.asarray(found), reference, rtol=0, atol=1e-12 * largest)
+
+
+def check_source(path):
+    """A file has short lines, uses every name that it binds, and ruff finds nothing in it, nor would it change it."""
+    text = path.read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= 120
+    assert unused(ast.parse(text)) == set()
+    names_of_pages = "N803,N806"
+    for command in (["check", "--select", "E,F,W,I,N,UP,B,SIM", "--ignore", names_of_pages], ["format", "--diff"]):
+        options = ["--isolated", "--no-cache", "--line-length", "120"]
+        run = [RUFF, *command, *options, path]
+        found = subprocess.run(run, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def unused(module):
+    """The names that a module binds, at its top or within a part of it, and never reads there; other than its own."""
+    offered = {"annotations", "SHAPES", "GRADIENTS", "forward", "backward", "loss_and_gradients", "generate_vmap_rule"}
+    bound, found, read = set(), set(), {*offered, "_"}
+    for part in module.body:
+        names = [node for node in ast.walk(part) if isinstance(node, ast.Name)]
+        stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        match part:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+                found |= stored - loaded - read
+                read |= loaded - stored
+            case ast.Import(names=imported) | ast.ImportFrom(names=imported):
+                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in imported}
+            case _:
+                bound |= stored
+                read |= loaded
+    last = module.body[-1]
+    return found | bound - read - ({last.name} if isinstance(last, ast.FunctionDef) else set())
 
 
 def test_other_sizes_than_those_it_was_exported_for(imported):
@@ -122,10 +189,11 @@ def differentiated(module, form, convert):
     return by_weights, [arrays[place] for place in places]
 
 
-@pytest.mark.parametrize("name", CHECKED)
-def test_torch_checks_first_and_second_derivatives(imported, name):
+@pytest.mark.parametrize(("name", "double"), [*((name, False) for name in CHECKED), ("encoder", True), ("llama", True)])
+def test_torch_checks_first_and_second_derivatives(imported, name, double):
     form = fc.derive(fc.load(name))
-    loss, weights = differentiated(imported(form, "torch"), form, lambda x: torch.tensor(np.asarray(x)))
+    module = imported(form, "torch", double=double)
+    loss, weights = differentiated(module, form, lambda x: torch.tensor(np.asarray(x)))
     weights = [weight.requires_grad_() for weight in weights]
     assert torch.autograd.gradcheck(loss, weights, fast_mode=True)
     assert torch.autograd.gradgradcheck(loss, weights, fast_mode=True, atol=1e-5)
@@ -137,6 +205,32 @@ def test_torch_checks_every_entry_of_a_small_layer(imported):
     inputs = [torch.tensor(x, requires_grad=True) for x in arrays]
     assert torch.autograd.gradcheck(module.layer, inputs)
     assert torch.autograd.gradgradcheck(module.layer, inputs)
+
+
+def derived_twice(layer, *arrays):
+    """The gradients of the squares of gradients, within ``torch.func``."""
+
+    def slopes(*inputs):
+        return torch.func.grad(lambda *x: (layer(*x) ** 2).sum(), argnums=(0, 1, 2, 3))(*inputs)
+
+    return torch.func.grad(lambda *x: sum((y**2).sum() for y in slopes(*x)), argnums=(0, 1, 2, 3))(*arrays)
+
+
+def test_torch_maps_second_derivatives_which_are_the_same_both_ways(imported):
+    layers = [imported(attention(), "torch", double=double).layer for double in (False, True)]
+    *arrays, _ = map(torch.tensor, drawn(imported(attention(), "torch"), {"T": 3, "d": 3, "n": 2, "v": 2}))
+    several = [torch.stack([x, x + 1]) for x in arrays]
+    alone = [derived_twice(layer, *arrays) for layer in layers]
+    torch.testing.assert_close(*alone)
+    for layer, due in zip(layers, alone, strict=True):
+        mapped = torch.func.vmap(partial(derived_twice, layer))(*several)
+        torch.testing.assert_close(tuple(x[0] for x in mapped), due)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_a_double_backward_is_clean(imported, tmp_path, double):
+    imported(fc.derive(fc.load("llama")), "torch", until="X_L", double=double)
+    check_source(tmp_path / "exported_torch.py")
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -205,6 +299,43 @@ def test_the_layers_of_a_page_up_to_an_output(imported):
     inputs = [torch.tensor(x, requires_grad=True) for x in arrays]
     assert torch.autograd.gradcheck(module.encoder, inputs, fast_mode=True)
     assert torch.autograd.gradgradcheck(module.encoder, inputs, fast_mode=True, atol=1e-5)
+
+
+class Network(torch.nn.Module):
+    """Layers that are given as a function, between parameters of their own and a readout."""
+
+    def __init__(self, function, arrays, width):
+        super().__init__()
+        self.function, self.arrays = function, arrays
+        held = {name: x for name, x in arrays.items() if x.is_floating_point() and name != "p"}
+        self.weights = torch.nn.ParameterDict({name: torch.nn.Parameter(x.clone()) for name, x in held.items()})
+        self.head = torch.nn.Linear(width, 1).double()
+        torch.nn.init.constant_(self.head.weight, 0.1)
+        torch.nn.init.zeros_(self.head.bias)
+
+    def forward(self):
+        return self.head(self.function(*(self.arrays | dict(self.weights)).values())).square().mean()
+
+
+@pytest.mark.parametrize("name", ["encoder", "gpt2", "llama"])
+def test_layers_of_a_page_train_within_a_torch_module_as_autograd_trains_them(imported, name):
+    form = fc.derive(fc.load(name))
+    module = imported(form, "torch", until="X_L")
+    sizes = {word: form.model.sizes.get(word.strip("_")) or int(word) for x in module.SHAPES.values() for word in x}
+    *values, cotangent = drawn(module, sizes)
+    arrays = {argument: torch.tensor(x) for argument, x in zip(module.SHAPES, values, strict=False)}
+    known = {"x_": lambda x: (3 * x).abs().long(), "p": torch.ones_like}
+    arrays = {argument: known.get(argument, torch.clone)(x) for argument, x in arrays.items()}
+    trained = []
+    for function in (getattr(module, name), lambda *given: module.forward(*given)[0]):
+        network = Network(function, arrays, cotangent.shape[-1])
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        network().backward()
+        optimizer.step()
+        trained.append(dict(network.named_parameters()))
+    for weight, due in trained[1].items():
+        torch.testing.assert_close(trained[0][weight], due, rtol=1e-12, atol=1e-12)
+    assert not torch.equal(trained[0]["weights.Q"], arrays["Q"])
 
 
 @pytest.mark.parametrize("target", ENGINES)

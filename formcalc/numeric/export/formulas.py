@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from formcalc.numeric.program.values import Contract, Loop, Map, Step, Value
 
 #: A formula that is longer is not written out where it is used, and no comment is longer than the limit.
 _LONG, _LIMIT = 36, 90
+
+#: The definition of a letter is cited as the page has it, unless it is longer.
+_WHOLE = 240
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,13 @@ class Formulas:
         """What a step computes; nothing if that is too long to help."""
         if step.out not in self.known:
             self.known[step.out] = self.contract(step) if isinstance(step, Contract) else self.map(step)
-        if step.out.source:
-            return step.out.source
+        source = step.out.source
+        if source and len(source) <= _WHOLE:
+            return source
         text = str(self.known[step.out])
+        if source:
+            name = re.split(r" [=:] ", source, maxsplit=1)[0]
+            return f"{name} = {text}" if len(text) <= _LIMIT else name
         if len(text) > _LONG:
             self.known[step.out] = _plain(step.out)
         return text if len(text) <= _LIMIT else ""

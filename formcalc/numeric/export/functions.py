@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +11,13 @@ from formcalc.language import Model
 from formcalc.language.statements import Layers
 from formcalc.language.unrolling import layer_range
 from formcalc.numeric.export.layer import Subject
-from formcalc.numeric.export.layout import WIDTH, folded
+from formcalc.numeric.export.layout import documented, folded
 from formcalc.numeric.export.naming import Names, name_values
+from formcalc.numeric.export.saved import Saved
 from formcalc.numeric.export.signature import Argument, Signature
+from formcalc.numeric.export.sources import names_in
 from formcalc.numeric.export.symbolic import Size
-from formcalc.numeric.export.writer import Saved, Writer
+from formcalc.numeric.export.writer import Writer
 from formcalc.numeric.program.compiled import ENGINES, Engine
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.rewriting import cheapest
@@ -29,11 +30,13 @@ class Style:
 
     Attributes:
         engine: that they run on, and `writer` of their bodies.
+        primitives: the modules whose functions the file may take along; the first that has one counts.
         constant: what turns a constant matrix into an array of the engine, and `ids` what makes the first positions.
         stack: what stacks the gradients of layers.
     """
 
     engine: str
+    primitives: tuple[str, ...]
     constant: str
     ids: str
     stack: str
@@ -52,6 +55,8 @@ class Functions:
         self.names = Names(reserved)
         self.signature = Signature.of(subject.form.model, self.names)
         self.engine: Engine = ENGINES[style.engine]
+        # factors of products are written out, and nothing is let go of
+        self.dialect = replace(self.engine.dialect, scales_products=False, releases=False)
         self.program, self.writer = self.lowered(subject, self.signature, self.names)
         self.gradients = [x for letter, x in self.signature.arguments.items() if letter in self.program.coefficients]
         arguments = list(self.signature.arguments.values())
@@ -67,9 +72,11 @@ class Functions:
         program = cheapest(form, self.engine.has_fused_softmax, outputs=[subject.output] if subject.output else [])
         given = {program.inputs[x.letter]: x.name for x in signature.arguments.values() if x.family is None}
         names.taken |= {f"d{x.name}" for x in signature.arguments.values() if x.family is not None}
+        if program.loss is not None and not subject.is_plain:
+            given[program.loss.value] = "loss"
         name_values(program, names, given)
         constants = {letter.name: self.constant(letter, signature) for letter in program.constants}
-        return program, self.style.writer(program, self.engine.dialect, signature, constants, subject.sign)
+        return program, self.style.writer(program, self.dialect, signature, constants, subject.sign)
 
     def constant(self, letter: Letter, signature: Signature) -> str:
         """A letter that is known, as an expression."""
@@ -100,7 +107,7 @@ class Functions:
         writer.body(self.program.sections[: self.program.forward], [view.value], self.saved)
         writer.blank()
         text = writer.output(self.output_letter, view) if self.output_letter is not None else view.value.name
-        writer.write(f"return {text}, {writer.flat(self.saved)}")
+        writer.returned(text, self.saved)
         what = f"The output {self.subject.output}" if self.subject.output else "The loss"
         return self.function("forward", self.arguments, [], f"{what}, and what the backward pass reads.", writer.lines)
 
@@ -155,7 +162,7 @@ class Functions:
             letter = by_name[argument.letter.name]
             text = self.style.stack.format(f"d{argument.name}")
             texts.append(text if letter in done else writer.gradient(letter, program.coefficients[letter]))
-        writer.write(f"return {', '.join(texts)}{',' if len(texts) == 1 else ''}")
+        writer.write(f"return {', '.join(texts)}" if len(texts) > 1 else f"return ({texts[0]},)")
 
     def function(
         self,
@@ -168,7 +175,7 @@ class Functions:
     ) -> str:
         """A function, with the sizes that its body uses read from its arguments."""
         signature = signature or self.signature
-        used = set(re.findall(r"(?<![\w.])[^\W\d]\w*", "\n".join(re.sub(r"#.*", "", line) for line in body)))
+        used = names_in(textwrap.dedent("\n".join(body)))
         like = next(x.name for x in arguments if x.is_real)
         own = [f"like = {like}  # results are of its type"] if "like" in used else []
         wanted = {x for x in signature.dimensions.values() if x in used}
@@ -177,8 +184,7 @@ class Functions:
         if lines:
             lines.append("")
         head = f"def {name}({', '.join([*(x.name for x in arguments), *more])}):"
-        said = textwrap.wrap(f'"""{doc}"""', WIDTH, initial_indent="    ", subsequent_indent="    ")
-        return "\n".join([*folded(head), *said, *lines, *body])
+        return "\n".join([*folded(head), *documented(doc), *lines, *body])
 
 
 def _several(model: Model) -> dict[str, int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from formcalc.language.lines import statement_lines
 from formcalc.numeric.export.functions import Functions
-from formcalc.numeric.export.layout import WIDTH, folded
+from formcalc.numeric.export.layout import WIDTH
 
 _SIGN = """\
 Gradients are derivatives of the loss in the shapes of the weights. The form
@@ -42,12 +42,12 @@ def header(functions: Functions, usage: str) -> str:
     sizes = ", ".join(f"{name} = {size}" for name, size in model.sizes.items())
     parts = [
         f"{title[0].upper()}{title[1:]}.",
-        "\n".join(folded(f"    {usage}")),
+        "\n".join(_wrapped(usage, "    ")),
         _lines(page),
         conventions,
         _lines(map(str, statement_lines(subject.backward))),
         "Arguments, letters of layers stacked along a first axis:\n\n" + "\n".join(_shapes(functions)),
-        f"Multiplied in the order that is cheapest for {sizes}; right for all sizes.",
+        "\n".join(_wrapped(f"Multiplied in the order that is cheapest for {sizes}; right for all sizes.")),
     ]
     text = "\n\n".join(parts).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'"""{text}\n"""'
@@ -55,13 +55,17 @@ def header(functions: Functions, usage: str) -> str:
 
 def _lines(page: Iterable[str]) -> str:
     """The lines of a page; long ones go on, indented deeper."""
-    found: list[str] = []
-    for line in page:
-        indent = " " * (len(line) - len(line.lstrip()) + 4)
-        found += textwrap.wrap(
-            line.strip(), WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    ", break_long_words=False
-        )
-    return "\n".join(found)
+    return "\n".join(
+        part for line in page for part in _wrapped(line.strip(), " " * (len(line) - len(line.lstrip()) + 4))
+    )
+
+
+def _wrapped(line: str, indent: str = "") -> list[str]:
+    """A line in several; none ends at a sign of equality."""
+    more = f"{indent}    " if indent else ""
+    kept = line.replace(" = ", "\u00a0=\u00a0")
+    lines = textwrap.wrap(kept, WIDTH, initial_indent=indent, subsequent_indent=more, break_long_words=False)
+    return [part.replace("\u00a0", " ") for part in lines]
 
 
 def _shapes(functions: Functions) -> Sequence[str]:

@@ -88,11 +88,12 @@ def subject(what: Form | Model | Expression, output: str = "") -> Subject:
         bare = sized(linear_model(what))
         statements = [_without(part, "E") for part in bare.source.statements]
         name = _free("F", bare)
-        return _layer(bare, [*statements, Defined(Letter(Symbol(name, what.shape, "defined", what)))], "layer")
+        layer = [*statements, Defined(Letter(Symbol(name, what.shape, "defined", what)))]
+        return _layer(bare, layer, "layer", "a layer")
     if not output:
         return Subject(what if isinstance(what, Form) else derive(what))
     model = what.model if isinstance(what, Form) else what
-    return _layer(model, _until(model, output), model.name)
+    return _layer(model, _until(model, output), model.name, f"{model.name} until {output}")
 
 
 def _until(model: Model, output: str) -> list[Statement]:
@@ -109,11 +110,11 @@ def _until(model: Model, output: str) -> list[Statement]:
     defined = [part.letter.name for part in model.source.statements if isinstance(part, Defined)]
     blocks = [part for part in model.source.statements if isinstance(part, Layers)]
     names = [*defined, *(state.end.name for block in blocks for state in block.states)]
-    cure = suggestion(output, names) or f"it defines {listing(names)}"
-    raise FormError(f"{output} is no output of {model.name}: outside of layers {cure}")
+    cure = suggestion(output, names) or f"outside of layers it defines {listing(names)}"
+    raise FormError(f"{output} is no output of {model.name}: {cure}")
 
 
-def _layer(model: Model, statements: list[Statement], name: str) -> Subject:
+def _layer(model: Model, statements: list[Statement], name: str, title: str) -> Subject:
     """The layer that ends in its last statement, a definition."""
     last = statements[-1]
     assert isinstance(last, Defined)
@@ -130,7 +131,7 @@ def _layer(model: Model, statements: list[Statement], name: str) -> Subject:
     kept = [part for part in kept if not isinstance(part, Declared) or part.letters]
     dimensions = [x for x in model.source.dimensions if x.name in _dimensions(kept)]
     bare = [replace(x, default=None) for x in dimensions]
-    text = page_text(f"a layer, {output.name} of {model.name}", bare, [*kept, Declared((cotangent,))], loss)
+    text = page_text(title, bare, [*kept, Declared((cotangent,))], loss)
     sizes = {x.name: model.sizes[x.name] for x in dimensions}
     made = Model(name, read_page(text), sizes)
     inputs = [x for x, letter in made.letters.items() if letter.role in ("weight", "data") and x != cotangent.name]

@@ -1,66 +1,84 @@
-"""Lines of source that are not too long."""
+"""Statements of source in the layout of the usual formatters, lines of at most 120 characters."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
 
 #: Longest line of an exported file.
-WIDTH = 100
+WIDTH = 120
 
 _OPENING, _CLOSING = "([{", ")]}"
 
 
 def folded(line: str) -> list[str]:
-    """A statement, in several lines if it is too long: what stands in its longest bracket between lines of its own.
+    """A statement, in several lines if it is too long.
 
-    >>> print("\\n".join(folded("def forward(" + ", ".join(f"argument_{k}" for k in range(12)) + "):")))
-    def forward(
-        argument_0, argument_1, argument_2, argument_3, argument_4, argument_5, argument_6, argument_7,
-        argument_8, argument_9, argument_10, argument_11,
+    What stands between the brackets of a call goes on a line of its own, or each argument does; the members of a list
+    and the terms of a sum go on lines of their own.
+
+    >>> print("\\n".join(folded("def backward(" + ", ".join(f"argument_{k}" for k in range(9)) + "):")))
+    def backward(
+        argument_0, argument_1, argument_2, argument_3, argument_4, argument_5, argument_6, argument_7, argument_8
     ):
     """
     if len(line) <= WIDTH:
         return [line]
-    indent = re.match(r" *", line)[0]  # type: ignore[index]  # it matches always
-    text = line.strip()
-    left, sign, right = text.partition(" = ")
-    if left.count("(") != left.count(")"):  # a default of a parameter, no assignment
-        left = sign = right = ""
-    if sign and len(left) > WIDTH // 2 and not _brackets(left):
-        first = [f"{indent}(", *filled(_parts(left), indent + "    ")]
-        return [*first, *folded(f"{indent}) = {right}")]
-    brackets = _brackets(text)
-    start, end = max(brackets, key=lambda pair: pair[1] - pair[0], default=(0, 0))
-    if end - start < len(text) // 2:  # a sum, or names without brackets
-        head, body = (f"{left} = (", right) if sign else ("return (", text.removeprefix("return "))
-        return [
-            indent + head,
-            *filled(_parts(body), indent + "    ", is_list=", " in body and not brackets),
-            f"{indent})",
-        ]
-    return [
-        f"{indent}{text[: start + 1]}",
-        *filled(_parts(text[start + 1 : end]), indent + "    ", is_list=_is_list(text, start, end)),
-        f"{indent}{text[end:]}",
-    ]
+    text = line.lstrip()
+    indent = line[: len(line) - len(text)]
+    before, sign, after = _assignment(text)
+    right = after or text.removeprefix("return ")
+    start = f"{before}{sign}" if sign else text[: len(text) - len(right)]
+    names = _parts(before, ", ")
+    if len(names) > 1 and (not right.endswith(")") or len(indent + start) >= WIDTH):  # many names on the left
+        return [f"{indent}(", *_members(indent, names), f"{indent}){sign}{right}"]
+    members = _parts(right, ", ")
+    if len(members) > 1 and not text.startswith("def "):
+        return [f"{indent}{start}(", *_members(indent, members), f"{indent})"]
+    for marks in (" + ", " - "), (" * ", " @ "):
+        terms = _parts(right, *marks)
+        if len(terms) > 1 and len(indent) + 4 + len(right) <= WIDTH:
+            return [f"{indent}{start}(", f"{indent}    {right}", f"{indent})"]
+        if len(terms) > 1:
+            return [f"{indent}{start}(", *(f"{indent}    {term}" for term in terms), f"{indent})"]
+    return _bracketed(indent, text, len(start))
 
 
-def reflowed(source: str) -> str:
-    """The source of a function, with its long statements folded and its long docstrings and comments wrapped."""
-    lines: list[str] = []
-    for line in source.splitlines():
-        text = line.lstrip()
-        indent = line[: len(line) - len(text)]
-        if len(line) <= WIDTH:
-            lines.append(line)
-        elif text.startswith(('"""', "#")):
-            more = indent + ("# " if text.startswith("#") else "")
-            lines += textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=more)
-        else:
-            lines += folded(line)
-    return "\n".join(lines)
+def _assignment(text: str) -> tuple[str, str, str]:
+    """The left side of an assignment, the sign, and its right side; nothing where it is none."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character in _OPENING) - (character in _CLOSING)
+        if not depth and text[place : place + 3] == " = ":
+            return text[:place], " = ", text[place + 3 :]
+    return "", "", ""
+
+
+def _bracketed(indent: str, text: str, place: int) -> list[str]:
+    """A statement whose last bracket that begins early enough, after a place, goes on lines of its own."""
+    brackets = [pair for pair in _brackets(text) if pair[0] >= place]
+    early = [pair for pair in brackets if len(indent) + pair[0] < WIDTH]
+    start, end = (early or brackets)[-1]
+    body = text[start + 1 : end]
+    is_display = not text[:start] or not re.search(r"[\w\])]$", text[:start])
+    if len(indent) + 4 + len(body) <= WIDTH and not (is_display and len(_parts(body, ", ")) > 1):
+        lines = [f"{indent}    {body}"]
+    else:
+        lines = _members(indent, _parts(body, ", "))
+    return [f"{indent}{text[: start + 1]}", *lines, f"{indent}{text[end:]}"]
+
+
+def _members(indent: str, members: list[str]) -> list[str]:
+    """Members on lines of their own, with a comma after each."""
+    return [f"{indent}    {member.removesuffix(',')}," for member in members]
+
+
+def documented(text: str, indent: str = "    ") -> list[str]:
+    """A docstring in lines that are not too long; where there are several, the marks at its end have their own."""
+    if len(indent) + len(text) + 6 <= WIDTH:
+        return [f'{indent}"""{text}"""']
+    lines = textwrap.wrap(f'"""{text}', WIDTH - 3, initial_indent=indent, subsequent_indent=indent)
+    return [*lines, f'{indent}"""']
 
 
 def bare(text: str) -> str:
@@ -68,28 +86,10 @@ def bare(text: str) -> str:
     return text[1:-1] if _brackets(text) == [(0, len(text) - 1)] and text[0] == "(" else text
 
 
-def filled(parts: Sequence[str], indent: str, is_list: bool = True) -> list[str]:
-    """Parts one after the other in lines that are not too long; those of a list with a comma after the last."""
-    lines = [indent]
-    for place, part in enumerate(parts):
-        piece = part if part.endswith(",") or place < len(parts) - 1 or not is_list else f"{part},"
-        if lines[-1].strip() and len(lines[-1]) + len(piece) + 1 > WIDTH:
-            lines.append(indent)
-        lines[-1] += f"{' ' if lines[-1].strip() else ''}{piece}"
-    return lines
-
-
-def _is_list(text: str, start: int, end: int) -> bool:
-    """Whether a comma may stand after the last part in a bracket: it has several, or is a call with one argument."""
-    inner = text[start + 1 : end]
-    has_several = any(part.endswith(",") for part in _parts(inner))
-    return has_several or (text[start] == "(" and text[:start][-1:].isalnum() and " for " not in inner)
-
-
 def _brackets(text: str) -> list[tuple[int, int]]:
     """The places of the outermost brackets."""
     found, depth, start = [], 0, 0
-    for place, character in enumerate(text.removeprefix(")"), int(text.startswith(")"))):
+    for place, character in enumerate(text):
         if character in _OPENING:
             start = place if not depth else start
             depth += 1
@@ -100,17 +100,13 @@ def _brackets(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _parts(text: str) -> list[str]:
-    """A text cut after commas and before signs that stand outside of brackets."""
+def _parts(text: str, *marks: str) -> list[str]:
+    """A text cut at marks that stand outside of brackets: after commas, before signs."""
     pieces, depth, start = [], 0, 0
     for place, character in enumerate(text):
         depth += (character in _OPENING) - (character in _CLOSING)
-        if depth:
-            continue
-        if text[place : place + 2] == ", ":
-            pieces.append(text[start : place + 1].strip())
-            start = place + 1
-        elif text[place : place + 3] in (" + ", " - "):
+        mark = next((mark for mark in marks if text.startswith(mark, place)), "")
+        if not depth and mark:
             pieces.append(text[start:place].strip())
-            start = place
-    return [*pieces, text[start:].strip()]
+            start = place + (len(mark) if mark == ", " else 0)
+    return [*pieces, text[start:].strip()] if text else []

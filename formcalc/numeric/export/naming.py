@@ -46,6 +46,16 @@ _OWN = (
     "annotations",
     "g",
     "x",
+    "left",
+    "right",
+    "named",
+    "weights",
+    "pull_back",
+    "Tensor",
+    # letters that look like digits
+    "I",
+    "O",
+    "l",
 )
 
 
@@ -92,7 +102,7 @@ def name_values(program: Lowered, names: Names, given: Mapping[Value, str]) -> N
             values |= dict.fromkeys(made(step))
         if isinstance(section, Loop):
             values |= {total: None for total, _ in section.sums} | {state.end: None for state in section.states}
-    counted = [value for value in values if re.fullmatch(r"t\d+", value.name)]
+    counted = [value for value in values if value not in given and re.fullmatch(r"t\d+", value.name)]
     for value in values:
         if value not in counted:
             value.name = given[value] if value in given else names.new(value.name)

@@ -35,10 +35,11 @@ class Argument:
 
 @dataclass
 class Signature:
-    """The arguments of a page's functions, and the identifiers of its dimensions."""
+    """The arguments of a page's functions, and the identifiers of its dimensions and of the indices of its layers."""
 
     arguments: dict[Letter, Argument] = field(default_factory=dict)
     dimensions: dict[str, str] = field(default_factory=dict)
+    indices: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Model, names: Names, known: Signature | None = None) -> Signature:
@@ -49,7 +50,7 @@ class Signature:
         for dimension in model.dimensions:
             old = known.dimensions.get(dimension) if known else None
             found.dimensions[dimension] = old or names.new(dimension)
-        indices = {block.index for block in model.source.statements if isinstance(block, Layers)}
+        indices = {block.index: None for block in model.source.statements if isinstance(block, Layers)}
         for letter, family in _declared(model):
             if letter.symbol.is_constant:
                 continue
@@ -57,6 +58,7 @@ class Signature:
             shape = (found.count(family), *whole) if family else whole
             name = before.get(letter.name) or names.new(argument(letter, indices))
             found.arguments[letter] = Argument(name, letter, family, shape)
+        found.indices = {index: names.new(index) for index in indices}
         return found
 
     def size(self, dimension: Dimension) -> str:
@@ -82,8 +84,8 @@ class Signature:
 
     def place(self, family: Family) -> str:
         """The place of a layer among the stacked ones."""
-        index, first, _ = family
-        start = self.bound(first)
+        name, first, _ = family
+        index, start = self.indices[name], self.bound(first)
         return index if start == "0" else f"{index} - {start}" if " " not in start else f"{index} - ({start})"
 
     def known_sizes(self, wanted: set[str], within: Iterable[Argument], default: Mapping[str, int]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Library:
-    """The top level of a module, which is read but not imported: its engine need not be installed.
+    """The top level of modules, which are read but not imported: their engine need not be installed.
 
     Attributes:
         parts: by name, the source of what is defined.
@@ -22,28 +22,17 @@ class Library:
     imports: dict[str, str]
 
     @classmethod
-    def of(cls, module: str) -> Library:
-        """The library of a module of this package."""
-        found = importlib.util.find_spec(module)
-        assert found is not None
-        assert found.origin is not None
-        text = Path(found.origin).read_text(encoding="utf-8")
+    def of(cls, *modules: str) -> Library:
+        """The library of modules of this package; what several define is that of the first."""
         parts: dict[str, str] = {}
         imports: dict[str, str] = {}
-        for node in ast.parse(text).body:
-            source = ast.get_source_segment(text, node) or ""
-            match node:
-                case ast.FunctionDef(name=name):
-                    parts[name] = source
-                case ast.Import() | ast.ImportFrom():
-                    imports |= {alias.asname or alias.name: source for alias in node.names}
-                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
-                    parts |= {
-                        ast.unparse(name): f"{ast.unparse(name)} = {ast.unparse(value)}"
-                        for name, value in zip(names, values, strict=True)
-                    }
-                case ast.Assign(targets=[target]) | ast.AnnAssign(target=target):
-                    parts[ast.unparse(target)] = source
+        for module in modules:
+            found = importlib.util.find_spec(module)
+            assert found is not None
+            assert found.origin is not None
+            new, lines = _read(Path(found.origin).read_text(encoding="utf-8"))
+            parts = new | parts
+            imports = lines | imports
         return cls(parts, imports)
 
     def needed(self, texts: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -51,7 +40,8 @@ class Library:
         found: set[str] = set()
         stack = list(texts)
         while stack:
-            new = (names_in(stack.pop()) & self.parts.keys()) - found
+            text = stack.pop()
+            new = (names_in(text) - _assigned(text)) & self.parts.keys() - found
             found |= new
             stack += [self.parts[name] for name in new]
         parts = [part for name, part in self.parts.items() if name in found]
@@ -59,6 +49,40 @@ class Library:
         return [line for name, line in self.imports.items() if name in used], parts
 
 
+def _read(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What a source defines, and what it imports."""
+    parts: dict[str, str] = {}
+    imports: dict[str, str] = {}
+    for node in ast.parse(text).body:
+        source = ast.get_source_segment(text, node) or ""
+        match node:
+            case ast.FunctionDef(name=name):
+                parts[name] = source
+            case ast.Import() | ast.ImportFrom():
+                imports |= {alias.asname or alias.name: source for alias in node.names}
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                parts |= {
+                    ast.unparse(name): f"{ast.unparse(name)} = {ast.unparse(value)}"
+                    for name, value in zip(names, values, strict=True)
+                }
+            case ast.Assign(targets=[target]) | ast.AnnAssign(target=target):
+                parts[ast.unparse(target)] = source
+    return parts, imports
+
+
 def names_in(text: str) -> set[str]:
     """All names that a source reads."""
-    return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    nodes = ast.walk(ast.parse(text))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _assigned(text: str) -> set[str]:
+    """All names that a source assigns to."""
+    nodes = ast.walk(ast.parse(text))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def bound(text: str) -> set[str]:
+    """The names that an import brings."""
+    imports = (node for node in ast.parse(text).body if isinstance(node, (ast.Import, ast.ImportFrom)))
+    return {(alias.asname or alias.name).partition(".")[0] for node in imports for alias in node.names}

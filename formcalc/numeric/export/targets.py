@@ -22,7 +22,13 @@ TARGETS: dict[str, Callable[[Subject], str]] = {
 }
 
 
-def export(what: Form | Model | Expression, target: str, path: str | Path | None = None, until: str = "") -> str:
+def export(
+    what: Form | Model | Expression,
+    target: str,
+    path: str | Path | None = None,
+    until: str = "",
+    double: bool = False,
+) -> str:
     """Source to keep: forward and backward pass in a file that needs the engine alone, and not formcalc.
 
     A form gives the loss and its gradients. An expression, or a page `until` one of its letters, gives a layer of a
@@ -33,16 +39,18 @@ def export(what: Form | Model | Expression, target: str, path: str | Path | None
     Args:
         what: a form, a page, or an expression whose letters have shapes.
         target: ``numpy``, a module with ``forward`` and ``backward``; ``jax``, a ``jax.custom_vjp``; ``torch``, a
-            ``torch.autograd.Function`` with a double backward; ``einsum``, the numpy module, products as strings;
-            ``latex``, a document of the page and its form.
+            ``torch.autograd.Function`` that may be differentiated twice; ``einsum``, the numpy module, products as
+            strings; ``latex``, a document of the page and its form.
         path: the file to write, if any; one that is there already is overwritten.
         until: the letter that comes out of a layer.
+        double: for torch, whether the double backward is written out, derived from the form; otherwise
+            ``torch.func.vjp`` takes it from the backward pass, and the file is half as long.
 
     Returns:
         The source.
 
     Raises:
-        FormcalcError: an unknown target, a file that cannot be written.
+        FormcalcError: an unknown target, a double backward of another one than torch, a file that cannot be written.
         FormError: a letter that the page does not define outside of its layers.
 
     >>> from formcalc.calculus import derive
@@ -54,10 +62,13 @@ def export(what: Form | Model | Expression, target: str, path: str | Path | None
     if target not in TARGETS:
         cure = suggestion(target, TARGETS) or f"targets: {', '.join(TARGETS)}"
         raise FormcalcError(f"unknown target {target!r}; {cure}")
-    text = TARGETS[target](subject(what, until))
+    if double and target != "torch":
+        raise FormcalcError(f"a double backward is written out for torch alone, not for {target}")
+    chosen = subject(what, until)
+    text = torch_module(chosen, double) if double else TARGETS[target](chosen)
     if path is not None:
         try:
             Path(path).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise FormcalcError(f"{path} cannot be written: {error.strerror}") from None
+            raise FormcalcError(f"{str(path) or repr('')} cannot be written: {error.strerror}") from None
     return text

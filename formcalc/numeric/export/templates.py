@@ -4,10 +4,10 @@ CHECK = '''\
 def check_shapes(*arrays):
     """Raise a ValueError that names the array whose shape does not fit."""
     sizes = {}
-    for array, (name, due) in zip(arrays, SHAPES.items()):
+    for array, (name, due) in zip(arrays, SHAPES.items(), strict=False):
         found = tuple(array.shape)
         fits = len(found) == len(due)
-        for size, word in zip(found, due):
+        for size, word in zip(found, due, strict=False):
             fits = fits and size == (int(word) if word.isdigit() else sizes.setdefault(word, size))
         if not fits:
             known = ", ".join(f"{word} = {sizes[word]}" for word in due if word in sizes)
@@ -18,17 +18,18 @@ def check_shapes(*arrays):
 NUMPY = '''\
 def {output}_and_gradients({everything}):
     """The {output}, and the gradients by name."""
-    arguments = ({arguments},)
+    arguments = {packed}
     check_shapes({starred})
     {output}, saved = forward(*arguments)
-    return {output}, dict(zip(GRADIENTS, backward({starred}, saved)))
+    return {output}, dict(zip(GRADIENTS, backward({starred}, saved), strict=True))
 '''
 
 JAX = '''\
 @jax.custom_vjp
 def {name}({arguments}):
     """The {output}, with a derivative of its own that may be differentiated again."""
-    return forward_rule({arguments})[0]
+    {output}, _ = forward_rule({arguments})
+    return {output}
 
 
 def forward_rule(*arguments):
@@ -77,36 +78,55 @@ class {title}(torch.autograd.Function):
 
 
 class {title}Backward(torch.autograd.Function):
-    """The gradients times what comes in; its own backward pass multiplies with the Hessian."""
+    """The gradients; its own backward pass multiplies with the Hessian."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward({cotangent}, *tensors):
         arguments, saved = tensors[:{count}], tensors[{count}:]
-        return tuple({gradients})
+        return {gradients}
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs[: {count} + 1])
-        ctx.saved = len(inputs) - {count} - 1
+        ctx.save_for_backward(*inputs[:{more}])
+        ctx.saved = len(inputs) - {more}
 
     @staticmethod
     def backward(ctx, *directions):
         {cotangent}, *arguments = ctx.saved_tensors
-        {products}
-        return d{cotangent}, {second}, *[None] * ctx.saved
+{again}
 
 
 def {name}({arguments}):
     """The {output}, which autograd and torch.func differentiate, also twice."""
-    return {title}.apply({arguments})[0]
+    {output}, *_ = {title}.apply({arguments})
+    return {output}
 '''
 
 REFUSE = '''\
 def refuse(needed):
     """Raise an error if a gradient is asked for that there is none of."""
-    for name, is_needed in zip(SHAPES, needed):
+    for name, is_needed in zip(SHAPES, needed, strict=False):
         if is_needed and name not in GRADIENTS:
             raise RuntimeError(f"{name} is held constant in this file: detach it")
 '''
+
+AUTOMATIC = """\
+        named = dict(zip(SHAPES, arguments, strict=False))
+
+        def gradients({cotangent}, weights):
+            arguments = (named | weights).values()
+            _, saved = forward(*arguments)
+            return {gradients}
+
+        weights = {{name: named[name] for name in GRADIENTS}}
+        _, pull_back = torch.func.vjp(gradients, {cotangent}, weights)
+        d{cotangent}, products = pull_back(directions)
+        return d{cotangent}, *map(products.get, named), *[None] * ctx.saved
+"""
+
+DERIVED = """\
+        {products}
+        return d{cotangent}, {second}, *[None] * ctx.saved
+"""

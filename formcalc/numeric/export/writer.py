@@ -5,31 +5,30 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from formcalc.algebra import Letter
 from formcalc.numeric.export.formulas import Formulas
 from formcalc.numeric.export.layout import WIDTH, bare, folded
 from formcalc.numeric.export.liveness import Liveness
+from formcalc.numeric.export.saved import Saved
 from formcalc.numeric.export.signature import Signature
+from formcalc.numeric.export.sources import names_in
 from formcalc.numeric.program.emission import Dialect, Emitter
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.values import Contract, Loop, Section, State, Step, Value, View, made
-
-
-@dataclass
-class Saved:
-    """What the backward pass reads of the forward pass: values at the top, and of each loop.
-
-    Its layout in one flat tuple: those at the top, then layer by layer those of the loops.
-    """
-
-    top: list[Value] = field(default_factory=list)
-    loops: dict[Loop, list[Value]] = field(default_factory=dict)
-
-    @property
-    def values(self) -> list[Value]:
-        return [*self.top, *(value for values in self.loops.values() for value in values)]
+from formcalc.numeric.program.values import (
+    Contract,
+    Fused,
+    Labelled,
+    Loop,
+    Map,
+    Section,
+    State,
+    Step,
+    Value,
+    View,
+    made,
+)
 
 
 class Writer(Emitter):
@@ -47,6 +46,7 @@ class Writer(Emitter):
         self.known = {value: letter for letter, value in program.constants.items()}
         self.live = Liveness([], set())
         self.kept: dict[tuple[Loop, Value], str] = {}
+        self.factors: list[str] = []  # of the product of matrices that was written last
 
     # what is read, and where it comes from
 
@@ -93,8 +93,6 @@ class Writer(Emitter):
         self.lines, self.depth = [], 1
         wanted = results if is_given else [*results, *saved.values]
         self.live = Liveness.of(self.program, sections, wanted)
-        read = self.read(self.live, wanted)
-        self.inputs(read)
         self.group(saved)
         if is_given:
             self.unpack(saved)
@@ -103,9 +101,14 @@ class Writer(Emitter):
                 self.loop(section)
             else:
                 self.steps(section.steps)
+        body, self.lines = self.lines, []
+        used = names_in(textwrap.dedent("\n".join(body))) | {value.name for value in wanted}
+        self.inputs(value for value in self.read(self.live, wanted) if value.name in used)
+        self.lines += body
 
     def inputs(self, read: Iterable[Value]) -> None:
         """Constants, and arguments without their axes of length one."""
+        read = [*read]
         for value in read:
             if value in self.known:
                 self.write(f"{value.name} = {self.without_ones(self.constants[self.known[value].name], value)}")
@@ -162,11 +165,11 @@ class Writer(Emitter):
         for number, (loop, values) in enumerate(saved.loops.items()):
             assert loop.family is not None
             count, place = len(values), self.signature.place(loop.family)
-            place = place if place.isalnum() else f"({place})"
+            place = place if place.isidentifier() else f"({place})"
             start = f"{count} * {place}"
             self.write(
-                f"{self.kept[loop, values[0]]} = {{{loop.index}: flat[{start} : {start} + {count}] "
-                f"for {loop.index} in {self.range(loop, ascending=True)}}}"
+                f"{self.kept[loop, values[0]]} = {{{self.index(loop)}: flat[{start} : {start} + {count}] "
+                f"for {self.index(loop)} in {self.range(loop, ascending=True)}}}"
             )
             if number + 1 < len(saved.loops):
                 self.write(f"flat = flat[{count} * ({self.signature.count(loop.family)}) :]")
@@ -176,8 +179,17 @@ class Writer(Emitter):
         parts = [value.name for value in saved.top]
         for loop, values in saved.loops.items():
             name = self.kept[loop, values[0]]
-            parts.append(f"*(x for {loop.index} in {self.range(loop, ascending=True)} for x in {name}[{loop.index}])")
+            index = self.index(loop)
+            parts.append(f"*(x for {index} in {self.range(loop, ascending=True)} for x in {name}[{index}])")
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+    def returned(self, text: str, saved: Saved) -> None:
+        """The last statement of the forward pass: the result, and what is saved."""
+        flat = self.flat(saved)
+        if len(text) + len(flat) + len("    return , ") > WIDTH:
+            self.write(f"saved = {flat}")
+            flat = "saved"
+        self.write(f"return {text}, {flat}")
 
     def listed(self, names: list[str], source: str) -> None:
         """Assign to several names at once."""
@@ -190,13 +202,35 @@ class Writer(Emitter):
     def steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
             if self.live.is_needed(step):
-                self.write(self.step(step), self.formulas.comment(step))
+                self.factors = []
+                line, comment = self.step(step), self.formulas.comment(step)
+                if len(self.factors) == 2 and 4 * self.depth + len(line) > WIDTH:  # a product in several statements
+                    left, right = self.factors
+                    self.comment(comment)
+                    self.write(f"left = {bare(left)}")
+                    self.write(f"right = {bare(right)}")
+                    line, comment = line.replace(f"{left} @ {right}", "left @ right"), ""
+                self.write(line, comment)
 
     def step(self, step: Step) -> str:
         names = [value.name if value in self.live.needed else "_" for value in made(step)]
         text = self.contract(step) if isinstance(step, Contract) else self.map(step)
-        text = re.sub(r"(?<![\w.])-1\.0 \* ", "-", text)
-        return f"{', '.join(names)} = {bare(text)}"
+        return f"{', '.join(names)} = {bare(_signed(text))}"
+
+    def map(self, step: Map) -> str:
+        """An operation; of a sum, terms that are the same are one."""
+        if step.operation == "sum" and not isinstance(step, Fused):
+            numbers: dict[tuple, float] = {}
+            terms: dict[tuple, Labelled] = {}
+            for term, number in zip(step.operands, step.numbers, strict=True):
+                key = (term[0], tuple(sorted(term[1].items())))
+                terms[key] = term
+                numbers[key] = numbers[key] + number if key in numbers else number
+            step = replace(step, operands=tuple(terms.values()), numbers=tuple(numbers.values()))
+        return super().map(step)
+
+    def index(self, loop: Loop) -> str:
+        return self.signature.indices[loop.index]
 
     def range(self, loop: Loop, ascending: bool = False) -> str:
         assert loop.family is not None
@@ -220,7 +254,7 @@ class Writer(Emitter):
             self.write(f"{total.name} = 0", total.source)
         for state in states:
             self.write(f"{state.value.name} = {self.laid(state.start, state.value)}")
-        self.write(f"for {loop.index} in {self.range(loop)}:")
+        self.write(f"for {self.index(loop)} in {self.range(loop)}:")
         self.depth += 1
         self.taken(loop, read)
         self.steps(loop.always)
@@ -256,7 +290,8 @@ class Writer(Emitter):
         if loop.between:
             _, first, last = loop.family
             is_up = loop.values.step > 0
-            self.write(f"if {loop.index} {'<' if is_up else '>'} {self.signature.bound(last if is_up else first)}:")
+            end = self.signature.bound(last if is_up else first)
+            self.write(f"if {self.index(loop)} {'<' if is_up else '>'} {end}:")
             self.depth += 1
             self.steps(loop.steps[len(loop.always) :])
         texts = [self.laid(view, value) for value, view in going]
@@ -276,14 +311,14 @@ class Writer(Emitter):
                 by_name.setdefault((name, home), []).append(value)
         for (name, _), values in by_name.items():
             if any(value in read for value in values):
-                self.listed([v.name for v in values], f"{name}[{loop.index}]")
+                self.listed([v.name for v in values], f"{name}[{self.index(loop)}]")
         self.blank()
 
     def handed(self, loop: Loop, groups: dict[str, list[Value]], sums: list[tuple[Value, View]]) -> None:
         """What a loop keeps for others, and adds up."""
         for name, values in groups.items():
             names = ", ".join(value.name for value in values)
-            self.write(f"{name}[{loop.index}] = ({names},)" if len(values) == 1 else f"{name}[{loop.index}] = {names}")
+            self.write(f"{name}[{self.index(loop)}] = {f'({names},)' if len(values) == 1 else names}")
         for total, view in sums:
             self.write(f"{total.name} = {total.name} + {self.written_out(view.value).name}")
 
@@ -324,6 +359,7 @@ class Writer(Emitter):
         return super().permuted(text, labels, list(wanted))
 
     def matmul(self, first: str, second: str) -> str:
+        self.factors = [_signed(first), _signed(second)]
         return f"({first} @ {second})"
 
     def blank(self) -> None:
@@ -333,15 +369,22 @@ class Writer(Emitter):
     def write(self, line: str, comment: str = "") -> None:
         indent = "    " * self.depth
         whole = f"{indent}{line}  # {comment}"
-        if not comment:
-            self.lines += folded(indent + line)
-        elif len(whole) <= WIDTH:
+        if comment and len(whole) <= WIDTH:
             self.lines.append(whole)
         else:
-            self.lines += textwrap.wrap(
-                comment, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#     "
-            )
+            self.comment(comment)
             self.lines += folded(indent + line)
+
+    def comment(self, text: str) -> None:
+        """A comment on lines of its own."""
+        indent = "    " * self.depth
+        self.lines += textwrap.wrap(text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#     ")
+
+
+def _signed(text: str) -> str:
+    """A text in which nothing is times -1, and the minus of a power stands before parentheses."""
+    text = re.sub(r"(?<![\w.])-1\.0 \* ", "-", text)
+    return re.sub(r"(?:(?<=^)|(?<=[(\[,])|(?<=, ))-(\w+\*\*-?[\d.]+)", r"-(\1)", text)
 
 
 def _factor(text: str) -> str:
