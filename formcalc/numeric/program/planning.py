@@ -68,10 +68,11 @@ class Planner:
         self.reach: dict[Value, frozenset[Value]] = {}
         for linear in self.polynomials.linears.values():
             self.reached(linear)
-        self.sharing = Sharing({word.keys[word.whole] for word in self.named().values()})
+        #: The words that the program names, in its order.
+        self.named = self.named_words()
+        self.sharing = Sharing({word.keys[word.whole] for word in self.named.values()})
 
-    def named(self) -> dict[Value, Word]:
-        """The words that the program names, in the order of the program."""
+    def named_words(self) -> dict[Value, Word]:
         nothing = frozenset[Value]()
         found = {}
         for value, linear in self.polynomials.linears.items():

@@ -32,7 +32,7 @@ class Rewriting:
         for value, words in outline.words.items():
             if len(words) == 1 and not words[0].is_trivial:
                 self.named.setdefault(words[0].keys[words[0].whole], (value, words[0]))
-        for value, word in planner.named().items():
+        for value, word in planner.named.items():
             if value not in outline.words:
                 self.named.setdefault(word.keys[word.whole], (value, word))
         self.added = set(planner.sums.values())

@@ -130,6 +130,9 @@ class Word:
 
     def pattern(self, part: Part, kept: int) -> tuple[tuple, dict[int, int]]:
         factors = self.numbered[part[0] : part[1] + 1]
+        first, last = factors[0][0], factors[-1][0]
+        if first != last:  # the numbers of the factors tell the direction
+            return self.one_way(factors if first < last else factors[::-1], kept)
         forth, back = self.one_way(factors, kept), self.one_way(factors[::-1], kept)
         return forth if forth[0] <= back[0] else back
 
@@ -138,7 +141,8 @@ class Word:
         shape: list[int] = []
         for number, labels in factors:
             shape.append(number)
-            shape += [normal.setdefault(label, len(normal)) for label in labels]
+            for label in labels:
+                shape.append(normal.setdefault(label, len(normal)))
         bits = self.orders.bits
-        shape.append(-1 - sum(1 << place for label, place in normal.items() if bits[label] & kept))
+        shape.append(-1 - sum([1 << place for label, place in normal.items() if bits[label] & kept]))
         return tuple(shape), normal
