@@ -28,6 +28,8 @@ class Rewriting:
         #: Products that have been made: the value, the number of the label of each slot, and the scale.
         self.made: dict[int, tuple[Value, tuple[int, ...], float]] = {}
         self.aliases: dict[Value, tuple[Value, dict[str, str]]] = {}
+        #: Maps that have been put by what they compute: the value, its section, and its slots in an order of their own.
+        self.maps: dict[tuple, tuple[Value, Section, list[str]]] = {}
         self.named: dict[int, tuple[Value, Word]] = {}
         for value, words in outline.words.items():
             if len(words) == 1 and not words[0].is_trivial:
@@ -50,7 +52,7 @@ class Rewriting:
                 if step.out in self.planner.polynomials.linears:
                     self.value(step.out)
                 else:
-                    self.emit(self.rewritten(step))
+                    self.map(self.rewritten(step))
         for section in program.sections:
             if isinstance(section, Loop):
                 section.coefficients = {letter: self.view(view) for letter, view in section.coefficients.items()}
@@ -75,7 +77,19 @@ class Rewriting:
         for value in made(step):
             home[value] = section
 
-    def rewritten(self, step: Step) -> Step:
+    def map(self, step: Map) -> None:
+        """Put a step, unless what it computes is there: its operands may have turned out to be the same as others."""
+        key, labels = _described(step)
+        other, home, own = self.maps.get(key, (step.out, self.section, labels))
+        is_there = home is self.section or not isinstance(home, Loop)
+        is_whole = len(labels) == len(step.out.slots) and not step.more
+        if other is not step.out and is_there and is_whole and step.out not in self.handed_on:
+            self.aliases[step.out] = other, dict(zip(labels, own, strict=True))
+            return
+        self.maps[key] = step.out, self.section, labels
+        self.emit(step)
+
+    def rewritten(self, step: Step) -> Map:
         """A step that is neither a product nor a sum, on the values that are there now."""
         assert isinstance(step, Map)
         operands = step.operands
@@ -112,7 +126,7 @@ class Rewriting:
             terms = [self.product(word, word.whole) for word in words]
             operands = tuple((v, {s: slots[x] for s, x in zip(v.slots, own, strict=True)}) for v, own, _ in terms)
             numbers = tuple(_ratio(word.scale, scale) for word, (_, _, scale) in zip(words, terms, strict=True))
-            self.emit(Map(value, operands, "sum", numbers))
+            self.map(Map(value, operands, "sum", numbers))
             return
         found, own, scale = self.product(words[0], words[0].whole)
         if found is value:
@@ -217,6 +231,20 @@ class Rewriting:
             self.section.steps[-1] = Map(part, step.operands, "rowdot", (), next(iter(summed)))
             self.lowering.home[part] = self.section
             self.emit(Map(value, ((part, {slot: slot for slot in value.slots}),), "product", (step.scale,)))
+
+
+def _described(step: Map) -> tuple[tuple, list[str]]:
+    """What a map computes whatever its slots are called, and these in an order that does not depend on that."""
+    is_sum, terms = step.operation == "sum", [(value, own, 1.0) for value, own in step.operands]
+    if is_sum:
+        terms = [(value, own, number) for (value, own), number in zip(step.operands, step.numbers, strict=True)]
+    if is_sum or step.operation == "product":
+        terms.sort(key=lambda term: (term[0].name, [*term[1].values()], term[2]))
+    labels = list(dict.fromkeys(own[slot] for value, own, _ in terms for slot in value.slots))
+    place = {label: k for k, label in enumerate(labels)}
+    parts = tuple((value, tuple(place[own[slot]] for slot in value.slots), number) for value, own, number in terms)
+    key = (step.operation, () if is_sum else step.numbers, place.get(step.along, -1), parts)
+    return key, [label for label in labels if label in step.out.slots]
 
 
 def cheapest(
