@@ -110,7 +110,8 @@ class Program:
         self._run = runs[0] if found.cut is None or found.parts == 1 else self._in_parts(found.cut, runs)
 
     def _lowered(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
-        return cheapest(form, self._chosen.has_fused_softmax, frozenset(given))
+        has_free_numbers = self._chosen.dialect.scales_products
+        return cheapest(form, self._chosen.has_fused_softmax, frozenset(given), has_free_numbers=has_free_numbers)
 
     def _in_parts(self, cut: Split, runs: list[Run]) -> Run:
         model = self.form.model

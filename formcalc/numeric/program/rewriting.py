@@ -10,6 +10,7 @@ from formcalc.numeric.program.lowering import Lowered, Lowering
 from formcalc.numeric.program.ordering import Part
 from formcalc.numeric.program.planning import Outline, Planner
 from formcalc.numeric.program.pruning import keep_for_later, prune
+from formcalc.numeric.program.scales import place_numbers
 from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value, View, made
 from formcalc.numeric.program.words import Placed, Word
 
@@ -252,6 +253,7 @@ def cheapest(
     has_fused_softmax: bool = False,
     given: Collection[Letter] = frozenset(),
     outputs: Collection[str] = (),
+    has_free_numbers: bool = True,
 ) -> Lowered:
     """The steps that compute the loss of a model and every coefficient of its form, at the least cost that is found.
 
@@ -259,9 +261,14 @@ def cheapest(
         has_fused_softmax: whether the engine takes the differential of softmax in one pass, its row sums included.
         given: letters with definitions that are not computed, since they come in as arrays.
         outputs: names of letters to compute in the place of the loss.
+        has_free_numbers: whether the engine multiplies by a number on the way; others do it where it costs least.
     """
     lowering = Lowering(form, has_fused_softmax, given, outputs)
-    return _at_least_cost(lowering, lowering.run())
+    program = _at_least_cost(lowering, lowering.run())
+    if not has_free_numbers:
+        place_numbers(program, lowering.fresh)
+        keep_for_later(program.sections, lowering.home)
+    return program
 
 
 def cheapest_values(form: Form, letters: Collection[Letter]) -> Lowered:
