@@ -50,6 +50,10 @@ class Apply(Compound):
 
     def __new__(cls, operator: OperatorLike, *arguments: Expression, by_columns: bool = False) -> Apply:
         by_columns = bool(by_columns) and not operator.is_elementwise
+        key = (cls, operator, by_columns, *arguments)
+        known = cls._known(key)
+        if known is not None:
+            return known
         shape = operator.result_shape(arguments)
         nonlinear = arguments[:-1] if operator.is_linear else arguments
         for argument in nonlinear:
@@ -59,7 +63,6 @@ class Apply(Compound):
                     f"that {operator.name} is not linear in; differentiate {operator.name}(...) as a whole with d"
                 )
         degree = arguments[-1].degree if operator.is_linear else 0
-        key = (cls, operator, by_columns, *arguments)
         return cls._intern(
             key,
             operator=operator,

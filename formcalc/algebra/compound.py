@@ -66,6 +66,9 @@ class Product(Compound):
         if not factors:
             raise ShapeError("a product needs at least one factor")
         key = (cls, *factors)
+        known = cls._known(key)
+        if known is not None:
+            return known
         matrices = [factor for factor in factors if factor.shape]
         for left, right in pairwise(matrices):
             if left.shape[1] is not right.shape[0]:
@@ -117,9 +120,13 @@ class Sum(_SameShape):
     def __new__(cls, *terms: Expression) -> Expression:  # type: ignore[misc]  # one term is itself
         if len(terms) == 1:
             return terms[0]
+        key = (cls, *terms)
+        known = cls._known(key)
+        if known is not None:
+            return known
         shape = cls._checked(terms)
         return cls._intern(
-            (cls, *terms),
+            key,
             children=terms,
             shape=shape,
             axes=union(term.axes for term in terms),
@@ -164,11 +171,15 @@ class Hadamard(_SameShape):
     def __new__(cls, *operands: Expression) -> Expression:  # type: ignore[misc]  # one operand is itself
         if len(operands) == 1:
             return operands[0]
+        key = (cls, *operands)
+        known = cls._known(key)
+        if known is not None:
+            return known
         shape = cls._checked(operands)
         if shape == SCALAR:
             raise ShapeError(f"{excerpt(operands[0])} ∘ {excerpt(operands[1])}: scalars multiply without ∘")
         return cls._intern(
-            (cls, *operands),
+            key,
             children=operands,
             shape=shape,
             axes=union(operand.axes for operand in operands),

@@ -12,13 +12,16 @@ def ones(rows: Dimension | str | int, columns: Dimension | str | int, axes: Axes
     >>> str(ones("T", "d")), str(ones("T", "d", (Dimension("h"),)))
     ('1_{T×d}', '1_{T×d}[h]')
     """
-    return Letter(Symbol(f"1_{{{rows}×{columns}}}", (rows, columns), "ones", layout=axes))
+    return Letter(Symbol(_name_of_ones(rows, columns), (rows, columns), "ones", layout=axes))
 
 
 def is_ones(letter: Letter) -> bool:
     """Whether a letter is written as the ones of its shape, ``1_{T×d}``, and not declared under a name."""
-    rows, columns = letter.symbol.shape
-    return letter.role == "ones" and letter.plain is ones(rows, columns, letter.symbol.layout)
+    return letter.role == "ones" and letter.name == _name_of_ones(*letter.symbol.shape)
+
+
+def _name_of_ones(rows: Dimension | str | int, columns: Dimension | str | int) -> str:
+    return f"1_{{{rows}×{columns}}}"
 
 
 def identity(size: Dimension | str | int) -> Letter:

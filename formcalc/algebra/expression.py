@@ -103,17 +103,19 @@ def postorder(
 
     `children` chooses what counts as below (by default the operands of a node).
     """
-    below = children or (lambda node: node.children)
     seen: set[Expression] = set()
-    stack: list[tuple[Expression, bool]] = [(root, False)]
+    stack: list[Expression | None] = [root]
     while stack:
-        node, ready = stack.pop()
-        if ready:
-            yield node
+        node = stack.pop()
+        if node is None:  # all below the node before it has been met
+            yield stack.pop()  # type: ignore[misc]  # there is a node below every None
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend((child, False) for child in reversed(tuple(below(node))) if child not in seen)
+            below = node.children if children is None else (*children(node),)
+            if below:
+                stack += (node, None, *below[::-1])
+            else:
+                yield node
 
 
 def fold(
@@ -121,9 +123,18 @@ def fold(
 ) -> Result:
     """Compute `visit(node, results of its children)` bottom-up, once per distinct node."""
     memo = {} if memo is None else memo
-    for node in postorder(root, lambda node: () if node in memo else node.children):
-        if node not in memo:
-            memo[node] = visit(node, tuple(memo[child] for child in node.children))
+    stack: list[Expression | None] = [root]
+    while stack:
+        node = stack.pop()
+        if node is None:  # all below the node before it has been visited
+            node = stack.pop()
+            assert node is not None
+            memo[node] = visit(node, tuple([memo[child] for child in node.children]))
+        elif node not in memo:
+            if node.children:
+                stack += (node, None, *node.children[::-1])
+            else:
+                memo[node] = visit(node, ())
     return memo[root]
 
 

@@ -17,6 +17,11 @@ class Interned:
     __slots__ = ("__weakref__",)
 
     @classmethod
+    def _known(cls, key: tuple) -> Self | None:
+        """The object of a key if it has been built, so that what it was checked for then is not checked again."""
+        return _TABLE.get(key)  # type: ignore[return-value]  # the first entry of every key is the class
+
+    @classmethod
     def _intern(cls, key: tuple, **fields: Any) -> Self:
         node = _TABLE.get(key)
         if node is None:

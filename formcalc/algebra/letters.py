@@ -111,14 +111,13 @@ class Letter(Expression):
     is_transposed: bool
 
     def __new__(cls, symbol: Symbol, is_transposed: bool = False, is_differential: bool = False) -> Letter:
-        shape = symbol.shape[::-1] if is_transposed else symbol.shape
         key = (cls, symbol, bool(is_transposed), bool(is_differential))
-        return cls._intern(
+        return cls._known(key) or cls._intern(
             key,
             symbol=symbol,
             is_transposed=bool(is_transposed),
             degree=int(is_differential),
-            shape=shape,
+            shape=symbol.shape[::-1] if is_transposed else symbol.shape,
             axes=ordered(symbol.layout),
             children=(),
         )

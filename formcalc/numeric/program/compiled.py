@@ -113,7 +113,8 @@ class Program:
         return fused(self._steps(form, given), vars(self._primitives))
 
     def _steps(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
-        return cheapest(form, self._chosen.has_fused_softmax, frozenset(given))
+        has_free_numbers = self._chosen.dialect.scales_products
+        return cheapest(form, self._chosen.has_fused_softmax, frozenset(given), has_free_numbers=has_free_numbers)
 
     def _in_parts(self, cut: Split, runs: list[Run]) -> Run:
         model = self.form.model

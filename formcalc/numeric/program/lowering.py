@@ -99,6 +99,7 @@ class Lowering(Maps):
         #: What is known at the top, and in the layers of each family: views by expression, and by the name of a letter.
         self.views: dict[Family | None, dict[Expression, View]] = {None: {}}
         self.letters: dict[Family | None, dict[str, View]] = {None: {}}
+        self.transposes: dict[Expression, Expression] = {}
         self.loops: dict[str, Loop] = {}
         #: Values that are those of letters, with the definitions of these.
         self.defined: dict[Value, tuple[Letter, Expression, View]] = {}
@@ -188,7 +189,10 @@ class Lowering(Maps):
 
     def oriented(self, expression: Expression, is_backward: bool) -> View:
         """A view; of the backward pass, through the transpose, so that cotangents lie in memory as values do."""
-        return self.view(transpose(expression)).transposed if is_backward else self.view(expression)
+        return self.view(self.transposed(expression)).transposed if is_backward else self.view(expression)
+
+    def transposed(self, expression: Expression) -> Expression:
+        return transpose(expression, self.transposes)
 
     def place(self) -> dict[str, View]:
         return self.letters[self.loop.family if self.loop is not None else None]
@@ -259,7 +263,7 @@ class Lowering(Maps):
         known = self.views[family]
         if node in known:
             return known[node]
-        turned = transpose(node)
+        turned = self.transposed(node)
         if turned is not node and turned in known:
             return known[turned].transposed
         if family is None and self.loop is not None:
@@ -361,8 +365,8 @@ class Lowering(Maps):
         top = self.views[None]
         for part in postorder(node):
             known = [top[part]] if part in top else []
-            if part.shape and transpose(part) in top:
-                known.append(top[transpose(part)])
+            if part.shape and self.transposed(part) in top:
+                known.append(top[self.transposed(part)])
             if isinstance(part, Letter) and part.name not in self.letters[loop.family]:
                 known += [self.letters[None][part.name]] if part.name in self.letters[None] else []
             for view in known:

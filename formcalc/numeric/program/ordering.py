@@ -52,6 +52,7 @@ class Orders:
         self.bits = bits
         self.sizes = [int(sizes[label]) for label in bits]
         self.products: dict[int, int] = {0: 1}
+        self.steps: dict[tuple[int, int, int], int] = {}
         self.labels = labels = [sum(bits[label] for label in factor.labels) for factor in factors]
         self.free = [bits.get(factor.free, 0) for factor in factors]
         self.repeats = [factor.repeats for factor in factors]
@@ -85,6 +86,12 @@ class Orders:
 
     def step(self, i: int, k: int, j: int) -> int:
         """The cost of the product of the parts from i to k, and from k + 1 to j."""
+        known = self.steps.get((i, k, j))
+        if known is None:
+            known = self.steps[i, k, j] = self._step(i, k, j)
+        return known
+
+    def _step(self, i: int, k: int, j: int) -> int:
         free = (self.free[i] if i == k else 0) | (self.free[j] if k + 1 == j else 0)
         is_sum = (i == k and self.ones[i]) or (k + 1 == j and self.ones[j])
         operations = self.size((self.within[i, k] | self.within[k + 1, j]) & ~free) * (1 if free or is_sum else 2)

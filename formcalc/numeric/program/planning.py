@@ -68,10 +68,13 @@ class Planner:
         self.reach: dict[Value, frozenset[Value]] = {}
         for linear in self.polynomials.linears.values():
             self.reached(linear)
-        self.sharing = Sharing({word.keys[word.whole] for word in self.named().values()})
+        #: What the words compute that the program names, in the order in which they are met.
+        self.written: set[int] = set()
+        #: The words that the program names, in its order.
+        self.named = self.named_words()
+        self.sharing = Sharing(self.written)
 
-    def named(self) -> dict[Value, Word]:
-        """The words that the program names, in the order of the program."""
+    def named_words(self) -> dict[Value, Word]:
         nothing = frozenset[Value]()
         found = {}
         for value, linear in self.polynomials.linears.items():
@@ -79,6 +82,7 @@ class Planner:
                 words = self.words(value, nothing)
                 if len(words) == 1 and not words[0].is_trivial:
                     found[value] = words[0]
+                    self.written.add(words[0].keys[words[0].whole])
         return found
 
     def reached(self, linear: Linear) -> None:
@@ -99,10 +103,17 @@ class Planner:
         if (value, inside) not in self.expanded:
             output = self.polynomials.linears[value].labels
             self.expanded[value, inside] = [
-                Word(self.names, monomial.factors, output, monomial.scale)
+                self.word(Word(self.names, monomial.factors, output, monomial.scale))
                 for monomial in self.polynomials.polynomial(value, inside)
             ]
         return self.expanded[value, inside]
+
+    def word(self, word: Word) -> Word:
+        """A word, with its sums where products stand between them that the program names."""
+        other = word.summing_later()
+        if other is not None and self.written.intersection(other.keys.values()).difference(word.keys.values()):
+            return other
+        return word
 
     def groups(self, value: Value, distributed: frozenset[Value]) -> list[Group]:
         """The common factors of the terms of a value."""

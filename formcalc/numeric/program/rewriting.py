@@ -10,6 +10,7 @@ from formcalc.numeric.program.lowering import Lowered, Lowering
 from formcalc.numeric.program.ordering import Part
 from formcalc.numeric.program.planning import Outline, Planner
 from formcalc.numeric.program.pruning import keep_for_later, prune
+from formcalc.numeric.program.scales import place_numbers
 from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value, View, made
 from formcalc.numeric.program.words import Placed, Word
 
@@ -28,11 +29,13 @@ class Rewriting:
         #: Products that have been made: the value, the number of the label of each slot, and the scale.
         self.made: dict[int, tuple[Value, tuple[int, ...], float]] = {}
         self.aliases: dict[Value, tuple[Value, dict[str, str]]] = {}
+        #: Maps that have been put by what they compute: the value, its section, and its slots in an order of their own.
+        self.maps: dict[tuple, tuple[Value, Section, list[str]]] = {}
         self.named: dict[int, tuple[Value, Word]] = {}
         for value, words in outline.words.items():
             if len(words) == 1 and not words[0].is_trivial:
                 self.named.setdefault(words[0].keys[words[0].whole], (value, words[0]))
-        for value, word in planner.named().items():
+        for value, word in planner.named.items():
             if value not in outline.words:
                 self.named.setdefault(word.keys[word.whole], (value, word))
         self.added = set(planner.sums.values())
@@ -50,7 +53,7 @@ class Rewriting:
                 if step.out in self.planner.polynomials.linears:
                     self.value(step.out)
                 else:
-                    self.emit(self.rewritten(step))
+                    self.map(self.rewritten(step))
         for section in program.sections:
             if isinstance(section, Loop):
                 section.coefficients = {letter: self.view(view) for letter, view in section.coefficients.items()}
@@ -75,7 +78,19 @@ class Rewriting:
         for value in made(step):
             home[value] = section
 
-    def rewritten(self, step: Step) -> Step:
+    def map(self, step: Map) -> None:
+        """Put a step, unless what it computes is there: its operands may have turned out to be the same as others."""
+        key, labels = _described(step)
+        other, home, own = self.maps.get(key, (step.out, self.section, labels))
+        is_there = home is self.section or not isinstance(home, Loop)
+        is_whole = len(labels) == len(step.out.slots) and not step.more
+        if other is not step.out and is_there and is_whole and step.out not in self.handed_on:
+            self.aliases[step.out] = other, dict(zip(labels, own, strict=True))
+            return
+        self.maps[key] = step.out, self.section, labels
+        self.emit(step)
+
+    def rewritten(self, step: Step) -> Map:
         """A step that is neither a product nor a sum, on the values that are there now."""
         assert isinstance(step, Map)
         operands = step.operands
@@ -112,7 +127,7 @@ class Rewriting:
             terms = [self.product(word, word.whole) for word in words]
             operands = tuple((v, {s: slots[x] for s, x in zip(v.slots, own, strict=True)}) for v, own, _ in terms)
             numbers = tuple(_ratio(word.scale, scale) for word, (_, _, scale) in zip(words, terms, strict=True))
-            self.emit(Map(value, operands, "sum", numbers))
+            self.map(Map(value, operands, "sum", numbers))
             return
         found, own, scale = self.product(words[0], words[0].whole)
         if found is value:
@@ -219,11 +234,26 @@ class Rewriting:
             self.emit(Map(value, ((part, {slot: slot for slot in value.slots}),), "product", (step.scale,)))
 
 
+def _described(step: Map) -> tuple[tuple, list[str]]:
+    """What a map computes whatever its slots are called, and these in an order that does not depend on that."""
+    is_sum, terms = step.operation == "sum", [(value, own, 1.0) for value, own in step.operands]
+    if is_sum:
+        terms = [(value, own, number) for (value, own), number in zip(step.operands, step.numbers, strict=True)]
+    if is_sum or step.operation == "product":
+        terms.sort(key=lambda term: (term[0].name, [*term[1].values()], term[2]))
+    labels = list(dict.fromkeys(own[slot] for value, own, _ in terms for slot in value.slots))
+    place = {label: k for k, label in enumerate(labels)}
+    parts = tuple((value, tuple(place[own[slot]] for slot in value.slots), number) for value, own, number in terms)
+    key = (step.operation, () if is_sum else step.numbers, place.get(step.along, -1), parts)
+    return key, [label for label in labels if label in step.out.slots]
+
+
 def cheapest(
     form: Form,
     has_fused_softmax: bool = False,
     given: Collection[Letter] = frozenset(),
     outputs: Collection[str] = (),
+    has_free_numbers: bool = True,
 ) -> Lowered:
     """The steps that compute the loss of a model and every coefficient of its form, at the least cost that is found.
 
@@ -231,9 +261,14 @@ def cheapest(
         has_fused_softmax: whether the engine takes the differential of softmax in one pass, its row sums included.
         given: letters with definitions that are not computed, since they come in as arrays.
         outputs: names of letters to compute in the place of the loss.
+        has_free_numbers: whether the engine multiplies by a number on the way; others do it where it costs least.
     """
     lowering = Lowering(form, has_fused_softmax, given, outputs)
-    return _at_least_cost(lowering, lowering.run())
+    program = _at_least_cost(lowering, lowering.run())
+    if not has_free_numbers:
+        place_numbers(program, lowering.fresh)
+        keep_for_later(program.sections, lowering.home)
+    return program
 
 
 def cheapest_values(form: Form, letters: Collection[Letter]) -> Lowered:

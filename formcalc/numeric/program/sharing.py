@@ -59,6 +59,7 @@ class Related:
         self.results = sum(self.bits[key] for key in results)
         self.masks = {word: sum({self.bits.get(key, 0) for key in word.keys.values()}) for word in words}
         self.trees: dict[tuple[Word, int], Tree] = {}
+        self.costs: dict[int, int] = {}
 
     def best(self, written: frozenset[int]) -> tuple[int, frozenset[int], list[Word]]:
         """The cheapest set of shared products that is found, its cost, and the words to leave out."""
@@ -103,7 +104,9 @@ class Related:
 
     def cost(self, shared: int) -> int:
         """What the words cost together."""
-        return self.counted(shared)[0]
+        if shared not in self.costs:
+            self.costs[shared] = self.counted(shared)[0]
+        return self.costs[shared]
 
     def counted(self, shared: int) -> tuple[int, list[Word]]:
         """What the words cost together, and which of them are better not computed."""

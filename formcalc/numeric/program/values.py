@@ -35,11 +35,11 @@ class Value:
     @property
     def stored(self) -> tuple[str, ...]:
         """The slots that the array has."""
-        return tuple(slot for slot in self.slots if not (self.kind == "ids" and slot == "col"))
+        return tuple(slot for slot in self.slots if slot != "col") if self.kind == "ids" else self.slots
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.sizes[slot] for slot in self.stored)
+        return tuple([self.sizes[slot] for slot in self.stored])
 
     @property
     def entries(self) -> int:

@@ -57,12 +57,18 @@ class Names:
 ONES = Value("1", (), {})
 
 
-def with_ones(factors: Sequence[Placed], output: Collection[int]) -> tuple[Placed, ...]:
-    """Factors with ones beside those that have labels of their own: it is left open when they are summed over."""
+def with_ones(factors: Sequence[Placed], output: Collection[int], later: Collection[int] = ()) -> tuple[Placed, ...]:
+    """Factors with ones beside those that have labels of their own: it is left open when they are summed over.
+
+    Args:
+        later: labels of several factors that are summed over with those of one of them.
+    """
     counts = Counter(label for _, labels in factors for label in labels)
     found: list[Placed] = []
     for value, labels in factors:
         lone = tuple(x for x in labels if counts[x] == 1 and x not in output)
+        if lone:
+            lone += tuple(x for x in labels if x in later)
         if not lone or len(set(labels)) < len(labels):
             found.append((value, labels))
         else:
@@ -78,12 +84,19 @@ class Word:
         keys: of each part that has to be computed, the number of what it computes.
     """
 
-    def __init__(self, names: Names, factors: Sequence[Placed], output: Collection[int], scale: float) -> None:
+    def __init__(
+        self,
+        names: Names,
+        factors: Sequence[Placed],
+        output: Collection[int],
+        scale: float,
+        later: Collection[int] = (),
+    ) -> None:
         self.names = names
         self.given = tuple(factors)
         self.output = frozenset(output)
         self.scale = scale
-        self.factors = with_ones(self.given, self.output)
+        self.factors = with_ones(self.given, self.output, later)
         described = [
             Factor(
                 frozenset(labels),
@@ -101,6 +114,16 @@ class Word:
         for (i, j), kept in self.orders.within.items():
             if i < j or self.is_reduced(i):
                 self.keys[i, j] = names.key(self.pattern((i, j), kept)[0])
+
+    def summing_later(self) -> Word | None:
+        """The same word, where it has sums over places, with its sums over axes together with these, if it has any.
+
+        ``Σ_B C^t G[B] k[B]`` is then ``C^t`` with ``B`` times ``G[B] k[B]``, and not ``C^t`` times ``Σ_B G[B] k[B]``.
+        """
+        if len(self.factors) == len(self.given) or len(self.given) == 1:
+            return None
+        axes = {x for _, labels in self.given for x in labels if self.names.axes[x] and x not in self.output}
+        return Word(self.names, self.given, self.output, self.scale, axes) if axes else None
 
     @property
     def whole(self) -> Part:
@@ -130,6 +153,9 @@ class Word:
 
     def pattern(self, part: Part, kept: int) -> tuple[tuple, dict[int, int]]:
         factors = self.numbered[part[0] : part[1] + 1]
+        first, last = factors[0][0], factors[-1][0]
+        if first != last:  # the numbers of the factors tell the direction
+            return self.one_way(factors if first < last else factors[::-1], kept)
         forth, back = self.one_way(factors, kept), self.one_way(factors[::-1], kept)
         return forth if forth[0] <= back[0] else back
 
@@ -138,7 +164,8 @@ class Word:
         shape: list[int] = []
         for number, labels in factors:
             shape.append(number)
-            shape += [normal.setdefault(label, len(normal)) for label in labels]
+            for label in labels:
+                shape.append(normal.setdefault(label, len(normal)))
         bits = self.orders.bits
-        shape.append(-1 - sum(1 << place for label, place in normal.items() if bits[label] & kept))
+        shape.append(-1 - sum([1 << place for label, place in normal.items() if bits[label] & kept]))
         return tuple(shape), normal
