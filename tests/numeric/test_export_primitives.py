@@ -8,6 +8,7 @@ import pytest
 from formcalc.numeric.export import numpy_primitives as plain
 from formcalc.numeric.export import torch_primitives as again
 from formcalc.numeric.program import numpy_primitives as programs
+from formcalc.numeric.program.fusion import FUSIONS
 
 torch = pytest.importorskip("torch")
 from formcalc.numeric.program import torch_primitives  # noqa: E402
@@ -65,7 +66,7 @@ def test_numpy_keeps_single_precision():
 
 
 #: Slopes that exported files have no use for, since nothing is fused there.
-FUSED = {"attention_slope", "masked_attention_slope", "layer_norm_slope"}
+FUSED = {name for fusion in FUSIONS for name in fusion.primitives}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in names(torch_primitives) - FUSED if name.endswith("_slope")))

@@ -13,7 +13,7 @@ from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct
 from formcalc.numeric.program.pruning import keep_for_later, prune
 from formcalc.numeric.program.rotary import rotary
-from formcalc.numeric.program.values import Accumulated, Contract, Labelled, Loop, Map, Section, Value
+from formcalc.numeric.program.values import Accumulated, Contract, Labelled, Loop, Map, Section
 
 
 @dataclass(frozen=True)
@@ -93,86 +93,8 @@ def order_results(graph: Graph) -> None:
             step.out.slots = (*product.batch, *rows, *columns)
 
 
-def unify(graph: Graph) -> None:
-    """A sum, or a product entry by entry, that is computed twice in different orders of axes is computed once."""
-    seen: dict[tuple, tuple[Value, Section, list[str]]] = {}
-    alike: dict[Value, tuple[Value, dict[str, str]]] = {}
-    for section in graph.program.sections:
-        for step in section.steps:
-            step.operands = tuple(
-                (alike[v][0], {alike[v][1][slot]: label for slot, label in own.items()}) if v in alike else (v, own)
-                for v, own in step.operands
-            )
-            if not (is_map(step, "sum") or is_map(step, "product")) or not isinstance(step, Map):
-                continue
-            key, labels = _alike(step)
-            known = seen.setdefault(key, (step.out, section, labels))
-            value, home, own = known
-            is_there = home is section or not isinstance(home, Loop)
-            only_steps = graph.readers[step.out] == len(graph.reading.get(step.out, []))
-            if value is not step.out and is_there and only_steps:
-                alike[step.out] = value, dict(zip(labels, own, strict=True))
-
-
-def _alike(step: Map) -> tuple[tuple, list[str]]:
-    """What a step computes whatever its labels are called, and the labels in an order that does not depend on that."""
-    numbers = step.numbers if step.operation == "sum" else (1.0,) * len(step.operands)
-    ordered = sorted(
-        zip(step.operands, numbers, strict=True), key=lambda term: (term[0][0].name, term[1], [*term[0][1].values()])
-    )
-    labels = list(dict.fromkeys(own[slot] for (value, own), _ in ordered for slot in value.slots))
-    place = {label: k for k, label in enumerate(labels)}
-    terms = tuple((value, number, tuple(place[own[slot]] for slot in value.slots)) for (value, own), number in ordered)
-    return (step.operation, step.numbers if step.operation == "product" else (), terms), labels
-
-
-def sum_rows_of_products(graph: Graph) -> None:
-    """The product of the row sums of X with Y is the row sums of X Y, where that is there."""
-    for step, section in list(graph.sections.items()):
-        if not isinstance(step, Contract) or len(step.operands) != 2:
-            continue
-        for k in (0, 1):
-            found = _rows_of_product(graph, section, step, k)
-            if found is not None:
-                section.steps[section.steps.index(step)] = found
-                break
-
-
-def _rows_of_product(graph: Graph, section: Section, step: Contract, k: int) -> Contract | None:
-    (sums, sum_labels), (other, other_labels) = step.operands[k], step.operands[1 - k]
-    maker = graph.makers.get(sums)
-    if not isinstance(maker, Contract) or len(maker.operands) != 1:
-        return None
-    whole, own = maker.operands[0]
-    place = {label: sum_labels.get(label, f"#{label}") for label in own.values()}
-    labels = {slot: place[label] for slot, label in own.items()}
-    for product in graph.reading[whole]:
-        if not isinstance(product, Contract) or len(product.operands) != 2 or product is step:
-            continue
-        if graph.sections[product] is not section or section.steps.index(product) > section.steps.index(step):
-            continue
-        theirs = dict(product.operands)
-        if set(theirs) != {whole, other} or product.out.entries > whole.entries:
-            continue
-        names = {theirs[whole][slot]: label for slot, label in labels.items()}
-        names |= {
-            theirs[other][slot]: label for slot, label in other_labels.items() if theirs[other][slot] not in names
-        }
-        is_alike = all(names[theirs[other][slot]] == label for slot, label in other_labels.items())
-        if (
-            len(set(names.values())) == len(names)
-            and is_alike
-            and set(step.out.slots) <= {names[s] for s in product.out.slots}
-        ):
-            operand = (product.out, {slot: names[slot] for slot in product.out.slots})
-            return Contract(step.out, (operand,), step.scale * maker.scale / product.scale)
-    return None
-
-
 FUSIONS: tuple[Fusion, ...] = (
     Fusion("results in the order of their operands", (), order_results),
-    Fusion("what is computed twice", (), unify),
-    Fusion("row sums of products that are there", (), sum_rows_of_products),
     Fusion(
         "attention without scores in memory",
         ("attention", "attention_slope", "masked_attention", "masked_attention_slope", "hidden"),

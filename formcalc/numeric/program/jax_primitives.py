@@ -69,10 +69,11 @@ def softmax(x: Array, mask: Array | None = None) -> Array:
     """Softmax of each row, over what a mask allows; a row masked everywhere is 0."""
     if mask is None:
         return jax.nn.softmax(x, axis=-1)
-    x, mask = jnp.broadcast_arrays(x, mask)
-    allowed = mask != 0
+    allowed = jnp.broadcast_to(mask != 0, (*mask.shape[:-1], x.shape[-1]))
     some = allowed.any(-1, keepdims=True)
-    return jnp.where(some, jax.nn.softmax(x, axis=-1, where=allowed | ~some), 0)
+    # a mask is often smaller than scores, and adding it is fused with softmax, as `where=` is not
+    hidden = jnp.where(allowed | ~some, 0.0, -jnp.inf).astype(x.dtype)
+    return jax.nn.softmax(x + hidden, axis=-1) * some
 
 
 def rowdot(x: Array, y: Array) -> Array:
