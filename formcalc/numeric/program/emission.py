@@ -33,6 +33,7 @@ class Dialect:
         copy: none where arrays are not changed.
         scales_products: whether a product of matrices takes a scale along.
         releases: whether an array is let go of as soon as nothing reads it any more.
+        product: what writes a product of matrices, times a scale, to an array; ``np.matmul`` takes no scale.
     """
 
     module: str
@@ -40,9 +41,11 @@ class Dialect:
     copy: str
     scales_products: bool = False
     releases: bool = False
+    product: str = "np.matmul"
 
 
 NUMPY = Dialect("np", "transpose", ".copy()")
+NUMBA = Dialect("np", "transpose", ".copy()", product="matmul")
 JAX = Dialect("jnp", "transpose", "")
 TORCH = Dialect("torch", "permute", ".clone()", True, True)
 
