@@ -24,17 +24,6 @@ def _written(piece: Any, start: Any, size: Any, out: Any) -> None:
 
 
 @kernel("rw")
-def tanh(x: Any, out: Any) -> None:
-    """The hyperbolic tangent."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = functions.tanh(x[at(start, k)])
-        _written(piece, start, size, out)
-
-
-@kernel("rw")
 def sigmoid(x: Any, out: Any) -> None:
     """The logistic function."""
     piece = np.empty(_PIECE, x.dtype)

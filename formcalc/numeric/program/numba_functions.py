@@ -1,9 +1,9 @@
-"""Functions of one number that numba can write for whole vectors: exp, tanh and the logistic function.
+"""Functions of one number that numba can write for whole vectors: exp and what is made of it.
 
 The wheels of numba have no library of vectorised functions, and a call of the C library for each number would take ten
 times as long. ``exp(x) = 2^n exp(r)`` with the integer n next to ``x / log 2`` and |r| <= log(2)/2 (W. J. Cody and
-W. Waite, Software Manual for the Elementary Functions, 1980): r is x less n log 2, taken away in two parts so that nothing
-is lost, and exp(r) is a polynomial.
+W. Waite, Software Manual for the Elementary Functions, 1980): r is x less n log 2, taken away in two parts so that
+nothing is lost, and exp(r) is a polynomial.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ class _Format:
         magic: what rounds a small number to an integer, when it is added, and leaves it in the lowest bits.
         high, low: log 2 in two parts; n times the first is exact.
         least, most: below the one exp is 0, above the other infinite.
-        flat: above this number tanh is 1.
     """
 
     number: Any
@@ -43,7 +42,6 @@ class _Format:
     low: float
     least: float
     most: float
-    flat: float
 
     def numbers(self, *values: float) -> tuple[Any, ...]:
         """Constants of this type."""
@@ -62,8 +60,8 @@ class _Format:
 _SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
 _ROOT, _DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 
-_SINGLE = _Format(np.float32, 32, 23, 127, "f", 0.693359375, -2.12194440e-4, -104, 89, 10)
-_DOUBLE = _Format(np.float64, 64, 52, 1023, "d", 0.6931471803691238, 1.9082149292705877e-10, -746, 710, 22)
+_SINGLE = _Format(np.float32, 32, 23, 127, "f", 0.693359375, -2.12194440e-4, -104, 89)
+_DOUBLE = _Format(np.float64, 64, 52, 1023, "d", 0.6931471803691238, 1.9082149292705877e-10, -746, 710)
 
 
 #: Makes a function that writes instructions itself a part of kernels.
@@ -178,23 +176,6 @@ def exp(kind: _Format) -> Any:
         return _times_power(one + p, z)
 
     return exponential
-
-
-@_by_type
-def tanh(kind: _Format) -> Any:
-    """The hyperbolic tangent, without cancellation near 0."""
-    zero, one, two, flat = kind.numbers(0, 1, 2, kind.flat)
-
-    def hyperbolic(x: Any) -> Any:
-        a = abs(x)
-        a = flat if a > flat else a
-        p, z = _reduced(two * a)
-        power = _times_power(one, z)
-        e = power * p + (power - one)  # exp(2 |x|) - 1
-        t = e / (e + two)
-        return -t if x < zero else t
-
-    return hyperbolic
 
 
 @_by_type

@@ -39,6 +39,7 @@ from formcalc.numeric.program.numpy_primitives import (  # noqa: F401  (those th
     sqrt_slope,
     step,
     step_slope,
+    tanh,
     turned,
     turned_back,
     typed,
@@ -90,8 +91,8 @@ def _slope(kernel: Callable[..., Any], name: str) -> Callable[..., Array]:
     return function
 
 
-tanh, sigmoid, silu, gelu, gelu_tanh = (
-    _function(getattr(entries, name), name) for name in ("tanh", "sigmoid", "silu", "gelu", "gelu_tanh")
+sigmoid, silu, gelu, gelu_tanh = (
+    _function(getattr(entries, name), name) for name in ("sigmoid", "silu", "gelu", "gelu_tanh")
 )
 tanh_slope, sigmoid_slope, silu_slope, gelu_slope, gelu_tanh_slope, exp_slope, relu_slope = (
     _slope(getattr(entries, name), name)

@@ -35,7 +35,7 @@ def _called(number: Any, *arguments: Any) -> Any:
     raise NotImplementedError
 
 
-def _compiled_call(number: Any, *arguments: Any) -> Any:
+def _compiled_call(number: Any, *arguments: Any) -> Any:  # noqa: ARG001
     gemm = _sgemm if number == types.float32 else _dgemm
 
     def call(number: Any, *arguments: Any) -> Any:  # noqa: ARG001

@@ -79,7 +79,8 @@ def masked_softmax(x: Any, width: Any, sizes: Any, strides: Any, mask: Any, out:
             for third in range(sizes[2]):
                 place = first * strides[0] + second * strides[1] + third * strides[2]
                 for k in range(width):
-                    row[k] = x[at(start, k)] if mask[at(place, k)] != zero else least
+                    number = x[at(start, k)]
+                    row[k] = number if mask[at(place, k)] != zero else least
                 largest = _largest(row, 0, width)
                 largest = zero if largest == least else largest  # all is hidden
                 for k in range(width):
