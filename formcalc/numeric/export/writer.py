@@ -12,7 +12,8 @@ from formcalc.numeric.export.formulas import Formulas
 from formcalc.numeric.export.layout import WIDTH, bare, folded
 from formcalc.numeric.export.liveness import Liveness
 from formcalc.numeric.export.signature import Signature
-from formcalc.numeric.program.emission import Dialect, Emitter
+from formcalc.numeric.program.dialects import Dialect
+from formcalc.numeric.program.emission import Emitter
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.values import Contract, Loop, Section, State, Step, Value, View, made
 

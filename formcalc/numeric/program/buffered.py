@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 
 from formcalc.algebra import Letter
-from formcalc.numeric.program.emission import NUMPY, Dialect, Emitter
+from formcalc.numeric.program.dialects import NUMPY, Dialect
+from formcalc.numeric.program.emission import Emitter
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
 from formcalc.numeric.program.memory import Block, Memory

@@ -16,7 +16,7 @@ from formcalc.calculus import Form
 from formcalc.errors import ArrayError, EvaluationError, FormcalcError, MissingEngineError, suggestion
 from formcalc.numeric.arrays import bind
 from formcalc.numeric.constants import CONSTANTS
-from formcalc.numeric.program import emission, threads
+from formcalc.numeric.program import dialects, emission, threads
 from formcalc.numeric.program.arrangement import arrange
 from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
 from formcalc.numeric.program.fusion import fused
@@ -38,7 +38,7 @@ class Engine:
     """
 
     module: str
-    dialect: emission.Dialect
+    dialect: dialects.Dialect
     primitives: str
     dtypes: tuple[str, ...]
     has_fused_softmax: bool = False
@@ -52,10 +52,10 @@ _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2}
 _HERE = "formcalc.numeric.program"
 
 ENGINES: dict[str, Engine] = {
-    "numpy": Engine("numpy", emission.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64"), is_buffered=True),
-    "numba": Engine("numba", emission.NUMBA, f"{_HERE}.numba_primitives", ("float32", "float64"), is_buffered=True),
-    "jax": Engine("jax", emission.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16"), is_jitted=True),
-    "torch": Engine("torch", emission.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16"), True),
+    "numpy": Engine("numpy", dialects.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64"), is_buffered=True),
+    "numba": Engine("numba", dialects.NUMBA, f"{_HERE}.numba_primitives", ("float32", "float64"), is_buffered=True),
+    "jax": Engine("jax", dialects.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16"), is_jitted=True),
+    "torch": Engine("torch", dialects.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16"), True),
 }
 
 
