@@ -48,15 +48,16 @@ from formcalc.numeric.program.numpy_primitives import (  # noqa: F401  (those th
 
 def _flat(x: Array, shape: tuple[int, ...]) -> Array:
     """The numbers of an array, broadcast to a shape, in a row."""
-    return (x if x.shape == shape else np.broadcast_to(x, shape)).reshape(-1)
+    x = x if x.shape == shape else np.broadcast_to(x, shape)
+    return (x if x.flags.c_contiguous else np.ascontiguousarray(x)).reshape(-1)
 
 
 def _written(work: Callable[..., Any], outs: tuple[Array, ...]) -> None:
     """Let a kernel write arrays; what does not lie in a row is written elsewhere first."""
-    flat = [x.reshape(-1) for x in outs]
+    flat = [x.reshape(-1) if x.flags.c_contiguous else np.empty(x.size, x.dtype) for x in outs]
     work(*flat)
     for x, numbers in zip(outs, flat, strict=True):
-        if not x.flags.c_contiguous:  # then the numbers are a copy
+        if not x.flags.c_contiguous:
             x[...] = numbers.reshape(x.shape)
 
 
