@@ -23,6 +23,7 @@ ENGINES = {
     "jax": "jax",
     "numpy program": "numpy",
     "numpy program, half the memory": "numpy",
+    "numba program": "numba",
     "torch program": "torch",
     "torch program, compiled": "torch",
     "jax program": "jax",
@@ -37,7 +38,7 @@ COMPILED = ("torch.compile", "torch program, compiled")
 
 def missing() -> dict[str, str]:
     """What cannot be measured here, and why."""
-    absent = {engine for engine in ("torch", "jax") if find_spec(engine) is None}
+    absent = {engine for engine in ("torch", "jax", "numba") if find_spec(engine) is None}
     return {
         name: f"{engine} is not installed: pip install 'formcalc[{engine}]'"
         for name, engine in ENGINES.items()
@@ -109,10 +110,10 @@ class Entrants:
                 return self._torch(name)
             case "jax":
                 return self._jax()
-            case "numpy program":
-                return self._numpy(name, None)
+            case "numpy program" | "numba program":
+                return self._buffered(name, None)
             case "numpy program, half the memory":
-                return self._numpy(name, limit)
+                return self._buffered(name, limit)
             case "torch program" | "torch program, compiled":
                 return self._torch_program(name)
         return self._jax_program()
@@ -162,12 +163,13 @@ class Entrants:
         options = {} if limit is None else {"memory": limit}
         return fc.compile(self.form, engine, self.dtype, **options)
 
-    def _numpy(self, name: str, limit: int | None) -> Entrant:
-        program = self._compile("numpy", limit)
+    def _buffered(self, name: str, limit: int | None) -> Entrant:
+        engine = ENGINES[name]
+        program = self._compile(engine, limit)
         prepared = program.prepare(self.arrays)
 
         def peak() -> int:
-            return memory.of_numpy(lambda: self._compile("numpy", limit), prepared)
+            return memory.of_numpy(lambda: self._compile(engine, limit), prepared)
 
         return Entrant(
             name,

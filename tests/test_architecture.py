@@ -24,7 +24,7 @@ FOLDERS = (
 )
 
 #: Engines that are not installed with formcalc, so that only a function that needs one may import it.
-OPTIONAL = {"jax", "torch", "transformers"}
+OPTIONAL = {"jax", "torch", "transformers", "numba", "llvmlite"}
 
 MAX_LINES = 400
 
@@ -90,15 +90,19 @@ def test_optional_engines_are_imported_only_inside_functions(path):
     tree = parsed(path)
     inside = {node for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for _, node in imports(f)}
     outside = {name.split(".")[0] for name, node in imports(tree) if node not in inside}
-    # the primitives of an engine are a module of their own, which is imported by name when a program asks for it
-    own = {path.stem.removesuffix("_primitives")} if path.stem.endswith("_primitives") else set()
+    # the primitives of an engine are modules of their own, which are imported by name when a program asks for them
+    engine = path.stem.partition("_")[0]
+    own = {"numba", "llvmlite"} if engine == "numba" else {engine} if path.stem.endswith("_primitives") else set()
     assert outside & OPTIONAL <= own
 
 
 @each_source
 def test_primitives_of_engines_are_imported_by_name_only(path):
-    primitives = [name for name, _ in imports(parsed(path)) if name.endswith(("jax_primitives", "torch_primitives"))]
-    assert primitives == []
+    names = [
+        name.rpartition(".")[2] for name, _ in imports(parsed(path)) if name.startswith("formcalc.numeric.program.")
+    ]
+    primitives = [name for name in names if name in ("jax_primitives", "torch_primitives") or name.startswith("numba_")]
+    assert primitives == [] or path.stem.startswith("numba_")
 
 
 @each_source

@@ -17,7 +17,7 @@ def stack(**sizes):
     return fc.derive(fc.load("gpt2", **(STACK | sizes)))
 
 
-@pytest.mark.parametrize("engine", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize("engine", ["numpy", "numba", "torch", "jax"])
 @pytest.mark.parametrize(
     ("name", "share", "sizes"),
     [

@@ -33,7 +33,7 @@ loss = 1/2 trace(E^t E) + Σ_i trace(A_i^t A_i) + Σ_j 1/2 trace(X_{j+1}^t X_{j+
 
 
 @pytest.mark.parametrize("name", fc.models())
-@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("engine", ["numpy", "numba", "torch"])
 def test_stock_pages_agree_with_the_reference(name, engine):
     form = fc.derive(fc.load(name))
     check(form, fc.sample(form.model), engine)
@@ -47,7 +47,7 @@ def test_stock_pages_agree_with_the_reference_on_jax(name):
 
 
 @pytest.mark.parametrize("name", ["encoder", "positions-rotary", "pre-ln", "gpt2", "llama", "bert"])
-@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("engine", ["numpy", "numba", "torch"])
 def test_float32_agrees_to_its_precision(name, engine):
     form = fc.derive(fc.load(name))
     result = check(form, fc.sample(form.model), engine, 1e-3, "float32")
@@ -60,7 +60,7 @@ def test_float32_on_jax():
     assert {str(x.dtype) for x in result.gradients.values()} == {"float32"}
 
 
-@pytest.mark.parametrize(("engine", "count"), [("numpy", 20), ("torch", 7), ("jax", 7)])
+@pytest.mark.parametrize(("engine", "count"), [("numpy", 20), ("numba", 7), ("torch", 7), ("jax", 7)])
 @pytest.mark.parametrize("part", range(len(PAGE_SIZES)))
 def test_random_pages_agree_with_the_reference(engine, count, part):
     @settings(
@@ -92,7 +92,7 @@ def test_programs_of_any_depth(name, layers):
     check(form, fc.sample(form.model), "numpy")
 
 
-@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("engine", ["numpy", "numba", "torch"])
 @pytest.mark.parametrize("name", ["encoder", "gpt2", "llama", "bert"])
 def test_one_token_and_sizes_of_one(name, engine):
     model = fc.load(name)
@@ -131,7 +131,7 @@ def test_stated_forms(name):
     check(stated, fc.sample(stated.model), "numpy")
 
 
-@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("engine", ["numpy", "numba", "torch"])
 @pytest.mark.parametrize("name", ["encoder", "positions-rotary", "gpt2"])
 def test_second_derivatives(name, engine):
     form = fc.derive(fc.derive(fc.load(name)))

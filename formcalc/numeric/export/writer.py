@@ -14,7 +14,8 @@ from formcalc.numeric.export.liveness import Liveness
 from formcalc.numeric.export.saved import Saved
 from formcalc.numeric.export.signature import Signature
 from formcalc.numeric.export.sources import names_in
-from formcalc.numeric.program.emission import Dialect, Emitter
+from formcalc.numeric.program.dialects import Dialect
+from formcalc.numeric.program.emission import Emitter
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.values import (
     Contract,

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from formcalc.algebra import Letter
 from formcalc.calculus import Form
 from formcalc.errors import FormcalcError
-from formcalc.numeric.program.buffered import memory_of
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory, readable
 from formcalc.numeric.program.parts import Split, at_size, divisors, split
@@ -25,6 +24,9 @@ WORTH_SHARING = 50e6
 
 #: From a form and the letters that are given to the steps of its program.
 Lower = Callable[[Form, Collection[Letter]], Lowered]
+
+#: From the steps of a program to the memory they need.
+Measure = Callable[[Lowered], Memory]
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,12 @@ class Arrangement:
         return self.workers * self.memory.workspace + gradients * self.memory.outputs
 
 
-def arrange(form: Form, lower: Lower, itemsize: int, workers: int, limit: int | None) -> Arrangement:
+def arrange(form: Form, lower: Lower, measure: Measure, workers: int, limit: int | None) -> Arrangement:
     """The arrangement of a program.
 
     Args:
         lower: gives the steps of the form at some sizes.
-        itemsize: the bytes of a number.
+        measure: gives the memory that steps need.
         workers: how many parts may run at once.
         limit: the bytes that a run may need beside its inputs.
 
@@ -67,7 +69,7 @@ def arrange(form: Form, lower: Lower, itemsize: int, workers: int, limit: int | 
         FormcalcError: it fits neither the limit nor the memory of the machine; the error says what it needs.
     """
     smallest: Arrangement | None = None
-    for found in _Arrangements(form, lower, itemsize, workers).within(limit):
+    for found in _Arrangements(form, lower, measure, workers).within(limit):
         if limit is None or found.peak <= limit:
             _check_machine(found, form.model.name)
             return found
@@ -82,10 +84,10 @@ def arrange(form: Form, lower: Lower, itemsize: int, workers: int, limit: int | 
 
 
 class _Arrangements:
-    def __init__(self, form: Form, lower: Lower, itemsize: int, workers: int) -> None:
+    def __init__(self, form: Form, lower: Lower, measure: Measure, workers: int) -> None:
         self.form = form
         self.lower = lower
-        self.itemsize = itemsize
+        self.measure = measure
         self.workers = workers
         self.whole = lower(form, ())
         self.cut: Split | None = None
@@ -114,7 +116,7 @@ class _Arrangements:
         return self.lower(at_size(self.form, self.cut.axis, size // count), self.cut.given)
 
     def of(self, lowered: Lowered, count: int, workers: int = 1, recomputed: int = 0) -> Arrangement:
-        memory = memory_of(lowered, self.itemsize)
+        memory = self.measure(lowered)
         return Arrangement(lowered, memory, count, workers, self.cut, recomputed * count)
 
     def recomputing(self, count: int, limit: int) -> Iterator[Arrangement]:

@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 
 from formcalc.algebra import Letter
-from formcalc.numeric.program.emission import NUMPY, Emitter
+from formcalc.numeric.program.dialects import NUMPY, Dialect
+from formcalc.numeric.program.emission import Emitter
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
 from formcalc.numeric.program.memory import Block, Memory
@@ -17,25 +18,25 @@ from formcalc.numeric.program.spelling import indexed, shape_of, spelled, tuple_
 from formcalc.numeric.program.values import Contract, Fused, Loop, Map, Step, Value, View, made
 
 
-def scratch(step: Step) -> dict[str, tuple[int, ...]]:
+def scratch(step: Step, dialect: Dialect) -> dict[str, tuple[int, ...]]:
     """The arrays that a step needs for itself, by a suffix of their names: operands in another order or scaled."""
     needed: dict[str, tuple[int, ...]] = {}
     if isinstance(step, Contract):
         if len(step.operands) == 2 and all(value.kind == "array" for value, _ in step.operands):
-            needed = _product_scratch(step, MatrixProduct.of(step))
+            needed = _product_scratch(step, MatrixProduct.of(step), dialect)
     elif step.operation == "sum" and any(_is_scaled(step, k) for k in range(len(step.operands))):
         needed["term"] = step.out.shape
     return needed
 
 
-def _product_scratch(step: Contract, product: MatrixProduct) -> dict[str, tuple[int, ...]]:
+def _product_scratch(step: Contract, product: MatrixProduct, dialect: Dialect) -> dict[str, tuple[int, ...]]:
     if product.is_outer:
         return {}
     needed = {}
     for k, (name, side) in enumerate(zip(("left", "right"), product.sides, strict=True)):
         if not side.is_view:
             needed[name] = tuple(product.sizes[x] for x in _order(product, side))
-        elif k == product.small and _is_scale_inside(step, product):
+        elif k == product.small and _is_scale_inside(step, product, dialect):
             needed[name] = tuple(product.sizes[x] for x in side.names)
     if not is_view(step.out.slots, _result_groups(product)):
         needed["result"] = product.shape(_result_groups(product))
@@ -52,10 +53,19 @@ def _order(product: MatrixProduct, side: Side) -> tuple[str, ...]:
     return (*product.batch, *groups[0], *groups[1])
 
 
-def _is_scale_inside(step: Contract, product: MatrixProduct) -> bool:
+def _is_scale_inside(step: Contract, product: MatrixProduct, dialect: Dialect) -> bool:
     """Whether the scale of a product goes to an operand, which is smaller than the result."""
     side = product.sides[product.small]
-    return step.scale != 1 and math.prod(product.sizes[x] for x in side.names) < step.out.entries
+    return (
+        not _takes_scale(dialect)
+        and step.scale != 1
+        and math.prod(product.sizes[x] for x in side.names) < step.out.entries
+    )
+
+
+def _takes_scale(dialect: Dialect) -> bool:
+    """Whether matrices are multiplied and scaled at once."""
+    return dialect.product != NUMPY.product
 
 
 def _is_scaled(step: Map, place: int) -> bool:
@@ -64,16 +74,16 @@ def _is_scaled(step: Map, place: int) -> bool:
     return abs(step.numbers[place]) != 1 and 4 * value.entries > step.out.entries
 
 
-def memory_of(program: Lowered, itemsize: int) -> Memory:
-    """The memory of a numpy program."""
-    return Memory.of(program, itemsize, lambda step: list(scratch(step).values()))
+def memory_of(program: Lowered, itemsize: int, dialect: Dialect) -> Memory:
+    """The memory of a program that is written in a dialect of numpy."""
+    return Memory.of(program, itemsize, lambda step: list(scratch(step, dialect).values()))
 
 
 class BufferedEmitter(Emitter):
     """Writes ``prepare``: the arrays of the workspace, and the run that fills them."""
 
-    def __init__(self, program: Lowered, memory: Memory) -> None:
-        super().__init__(program, NUMPY)
+    def __init__(self, program: Lowered, memory: Memory, dialect: Dialect) -> None:
+        super().__init__(program, dialect)
         self.memory = memory
         self.unshared = set()  # what the workspace holds is copied for the caller
         loops = [section for section in program.sections if isinstance(section, Loop)]
@@ -90,7 +100,7 @@ class BufferedEmitter(Emitter):
         for block in dict.fromkeys(self.memory.blocks.values()):
             self.declare(block)
         for step, blocks in self.memory.scratch.items():
-            for (suffix, shape), block in zip(scratch(step).items(), blocks, strict=True):
+            for (suffix, shape), block in zip(scratch(step, self.dialect).items(), blocks, strict=True):
                 self.write(f"{step.out.name}_{suffix} = buffer({block.offset}, {tuple_of(shape)})")
         text = super().text()
         return f"{text}    return run\n"
@@ -271,8 +281,8 @@ class BufferedEmitter(Emitter):
 
     def multiplying_matrices(self, step: Contract, product: MatrixProduct) -> list[str]:
         out, lines = step.out.name, []
-        needed = _product_scratch(step, product)
-        is_inside = _is_scale_inside(step, product)
+        needed = _product_scratch(step, product, self.dialect)
+        is_inside = _is_scale_inside(step, product, self.dialect)
         texts = []
         for k, (name, side) in enumerate(zip(("left", "right"), product.sides, strict=True)):
             text = self.side(step, side)
@@ -294,11 +304,14 @@ class BufferedEmitter(Emitter):
             target = self.permuted(out, step.out.slots, product.result)
             if product.is_grouped:
                 target = f"{target}.reshape({shape_of(product.shape(groups))})"
-        lines.append(f"np.matmul({texts[0]}, {texts[1]}, out={target})")
+        is_after = step.scale != 1 and not is_inside
+        is_along = is_after and _takes_scale(self.dialect)
+        factor = f", scale={step.scale!r}" if is_along else ""
+        lines.append(f"{self.dialect.product}({texts[0]}, {texts[1]}, out={target}{factor})")
         if "result" in needed:
             whole = f"{target}.reshape({shape_of([product.sizes[x] for x in product.result])})"
             lines.append(f"{out}[...] = {self.permuted(whole, product.result, step.out.slots)}")
-        if step.scale != 1 and not is_inside:
+        if is_after and not is_along:
             lines.append(f"np.multiply({out}, {step.scale!r}, out={out})")
         return lines
 

@@ -170,4 +170,5 @@ _RESERVED = (
     | frozenset(dir(builtins))
     | frozenset(vars(numpy_primitives))
     | {"run", "arrays", "constants", "gradients", "like", "prepare", "buffer", "k", "jax", "jnp", "torch"}
+    | {"matmul", "layer_norm", "layer_norm_slope"}
 )

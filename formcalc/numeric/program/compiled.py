@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -16,9 +16,9 @@ from formcalc.calculus import Form
 from formcalc.errors import ArrayError, EvaluationError, FormcalcError, MissingEngineError, suggestion
 from formcalc.numeric.arrays import bind
 from formcalc.numeric.constants import CONSTANTS
-from formcalc.numeric.program import emission, threads
+from formcalc.numeric.program import dialects, emission, threads
 from formcalc.numeric.program.arrangement import arrange
-from formcalc.numeric.program.buffered import BufferedEmitter
+from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
 from formcalc.numeric.program.fusion import fused
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory
@@ -38,7 +38,7 @@ class Engine:
     """
 
     module: str
-    dialect: emission.Dialect
+    dialect: dialects.Dialect
     primitives: str
     dtypes: tuple[str, ...]
     has_fused_softmax: bool = False
@@ -52,9 +52,10 @@ _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2}
 _HERE = "formcalc.numeric.program"
 
 ENGINES: dict[str, Engine] = {
-    "numpy": Engine("numpy", emission.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64"), is_buffered=True),
-    "jax": Engine("jax", emission.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16"), is_jitted=True),
-    "torch": Engine("torch", emission.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16"), True),
+    "numpy": Engine("numpy", dialects.NUMPY, f"{_HERE}.numpy_primitives", ("float32", "float64"), is_buffered=True),
+    "numba": Engine("numba", dialects.NUMBA, f"{_HERE}.numba_primitives", ("float32", "float64"), is_buffered=True),
+    "jax": Engine("jax", dialects.JAX, f"{_HERE}.jax_primitives", ("float32", "float64", "bfloat16"), is_jitted=True),
+    "torch": Engine("torch", dialects.TORCH, f"{_HERE}.torch_primitives", ("float32", "float64", "bfloat16"), True),
 }
 
 
@@ -81,7 +82,7 @@ class Program:
 
     Attributes:
         form: what it computes.
-        engine: ``numpy``, ``jax`` or ``torch``.
+        engine: ``numpy``, ``numba``, ``jax`` or ``torch``.
         dtype: the type of all floating point arrays.
         parts: in how many parts the batch runs.
         plan: its steps, with shapes, operations and bytes.
@@ -97,13 +98,14 @@ class Program:
         self._chosen = ENGINES[engine]
         self._primitives = _imported(self._chosen.primitives, engine)
         workers = threads.workers() if self._chosen.is_buffered else 1
-        found = arrange(form, self._lowered, _BYTES[dtype], workers, memory)
+        measure = partial(memory_of, itemsize=_BYTES[dtype], dialect=self._chosen.dialect)
+        found = arrange(form, self._lowered, measure, workers, memory)
         self.parts = found.parts
         self.memory: Memory = found.memory
         self.peak = found.peak
         self.plan = Plan.of(found.lowered, form, _BYTES[dtype], found.parts, found.peak, found.recomputed)
         if self._chosen.is_buffered:
-            self.source = BufferedEmitter(found.lowered, self.memory).text()
+            self.source = BufferedEmitter(found.lowered, self.memory, self._chosen.dialect).text()
         else:
             self.source = emission.source(found.lowered, self._chosen.dialect)
         runs = [self._function(self.source, found.lowered, self.memory.workspace) for _ in range(found.workers)]
@@ -226,7 +228,8 @@ def compile_form(form: Form, engine: str = "numpy", dtype: str = "float64", memo
 
     Args:
         form: as derived.
-        engine: ``numpy``; ``jax``, one jit-compiled function; ``torch``, an explicit backward pass without autograd.
+        engine: ``numpy``; ``numba``, numpy with compiled kernels, and products of matrices by MKL if that is installed;
+            ``jax``, one jit-compiled function; ``torch``, an explicit backward pass without autograd.
         dtype: ``float64`` or ``float32``; of jax and torch also ``bfloat16``.
         memory: the bytes that a run may need beside its inputs. Where the fastest program needs more, the batch runs in
             parts, and values are computed again instead of kept; the plan says what that costs.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from formcalc.algebra import Letter
 from formcalc.numeric.program.accumulation import Accumulating
+from formcalc.numeric.program.dialects import Dialect
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side
 from formcalc.numeric.program.release import Release
@@ -23,28 +23,6 @@ from formcalc.numeric.program.values import (
     View,
     is_fresh,
 )
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How an engine spells what differs: the module of its functions, the permutation of axes, and a copy.
-
-    Attributes:
-        copy: none where arrays are not changed.
-        scales_products: whether a product of matrices takes a scale along.
-        releases: whether an array is let go of as soon as nothing reads it any more.
-    """
-
-    module: str
-    permute: str
-    copy: str
-    scales_products: bool = False
-    releases: bool = False
-
-
-NUMPY = Dialect("np", "transpose", ".copy()")
-JAX = Dialect("jnp", "transpose", "")
-TORCH = Dialect("torch", "permute", ".clone()", True, True)
 
 
 def source(program: Lowered, dialect: Dialect) -> str:
