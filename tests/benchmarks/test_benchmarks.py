@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import formcalc as fc
-from benchmarks import depth, memory, tables
+from benchmarks import depth, memory, profile, tables
 from benchmarks.__main__ import arguments, work
 from benchmarks.cases import CASES, arrays_of
 from benchmarks.entrants import COMPILED, ENGINES, Entrants
@@ -33,6 +33,16 @@ def test_programs_and_peers_agree_and_are_measured(case):
     assert max(differences(found).values()) < TOLERANCE["float64"]
     results = sum(x.nbytes for x in found["torch"].gradients().values())
     assert all(peak >= results for peak in peaks.values())
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_profile_has_the_time_of_every_call(engine):
+    model = CASES["gpt2"].model(is_small=True)
+    program = fc.compile(fc.derive(model), engine, "float32")
+    found = profile.profile(program, arrays_of(model), rounds=2)
+    product = "np.matmul" if engine == "numpy" else "matmul"
+    assert {product, "softmax", "cross_entropy_slope", "copy"} <= set(found)
+    assert all(seconds > 0 for seconds in found.values())
 
 
 @each_case

@@ -7,7 +7,7 @@ from formcalc.numeric.program.values import Contract, Fused, Labelled, Map, Step
 
 
 def cross_entropy(graph: Graph) -> None:
-    """``(Y - a(Z) ∘ rowsum(Y)) ∘ F`` for one-hot rows Y and a factor F of rows, where log a(Z) is there."""
+    """``±(Y - a(Z) ∘ rowsum(Y)) ∘ F`` for one-hot rows Y and a factor F of rows, where log a(Z) is there."""
     for softmax in list(graph.sections):
         if isinstance(softmax, Map) and softmax.operation == "softmax" and len(softmax.operands) == 1:
             _fuse(graph, softmax)
@@ -27,7 +27,8 @@ def _fuse(graph: Graph, softmax: Map) -> None:
         return
     signs = {value: number for (value, _), number in zip(difference.operands, difference.numbers, strict=True)}
     ids = _ids(graph, counts, column)
-    if ids is None or ids != _ids(graph, hot, column) or signs != {weighted.out: -1.0, hot[0]: 1.0}:
+    sign = signs[hot[0]]
+    if ids is None or ids != _ids(graph, hot, column) or abs(sign) != 1 or signs[weighted.out] != -sign:
         return
     scaled = _reader(graph, difference, "product")
     factor = None if scaled is None or scaled.numbers != (1.0,) else _factor(scaled, difference.out, rows)
@@ -42,6 +43,7 @@ def _fuse(graph: Graph, softmax: Map) -> None:
         last.out,
         tuple(operands),
         "cross_entropy_slope",
+        () if factor is not None and sign == 1 else (sign,),
         orders=(frame, rows, rows)[: len(operands)],
         results=(frame,),
     )

@@ -22,6 +22,7 @@ from formcalc.numeric.program.values import (
     Value,
     View,
     is_fresh,
+    made,
 )
 
 
@@ -93,6 +94,8 @@ class Emitter(Accumulating):
             self.write(self.nothing(total))
         for state in loop.states:
             self.write(f"{state.value.name} = {self.laid(state.start, state.value)}")
+            if state in self.release.starts:
+                self.write(f"del {state.start.value.name}")
         values = loop.values
         step = "" if values.step == 1 else f", {values.step}"
         self.write(f"for {loop.index} in range({values.start}, {values.stop}{step}):")
@@ -130,6 +133,12 @@ class Emitter(Accumulating):
         self.depth -= 1
         for state in loop.states:
             self.write(f"{state.end.name} = {state.value.name}")
+        if self.dialect.releases and loop.values:
+            own = {value for step in loop.always for value in made(step)}
+            handed = [state.outgoing.value for state in loop.states if state.outgoing is not None]
+            names = [state.value.name for state in loop.states] + [value.name for value in handed if value in own]
+            if names:
+                self.write(f"del {', '.join(dict.fromkeys(names))}")
 
     def going(self, loop: Loop) -> None:
         """The states of the next layer, all at once: one state may go on as another."""

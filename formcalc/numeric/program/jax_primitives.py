@@ -91,9 +91,9 @@ def logsoftmax(x: Array) -> Array:
     return jax.nn.log_softmax(x, axis=-1)
 
 
-def cross_entropy_slope(logarithm: Array, ids: Array, factor: Array | float = 1) -> Array:
-    """``(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
-    weight = (counted(ids, logarithm) * factor)[..., None]
+def cross_entropy_slope(logarithm: Array, ids: Array, factor: Array | float, sign: float = 1) -> Array:
+    """``±(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
+    weight = (counted(ids, logarithm) * (factor * sign))[..., None]
     return (one_hot(ids, logarithm.shape[-1], logarithm) - jnp.exp(logarithm)) * weight
 
 

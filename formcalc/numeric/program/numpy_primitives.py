@@ -162,10 +162,11 @@ def logsoftmax(x: Array, out: Array | None = None) -> Array:
     return out
 
 
-def cross_entropy_slope(logarithm: Array, ids: Array, factor: Array | None = None, out: Array | None = None) -> Array:
-    """``(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
-    weight = counted(ids, logarithm)
-    weight = (weight if factor is None else weight * factor)[..., None]
+def cross_entropy_slope(
+    logarithm: Array, ids: Array, factor: Array | float, sign: float = 1, out: Array | None = None
+) -> Array:
+    """``±(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
+    weight = (counted(ids, logarithm) * (factor * logarithm.dtype.type(sign)))[..., None]
     out = np.exp(logarithm, out=out)
     np.multiply(out, -weight, out=out)
     place = np.maximum(ids, 0)[..., None]

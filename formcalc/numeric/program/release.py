@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.values import Loop, Section, Step, Value, made
+from formcalc.numeric.program.values import Loop, Section, State, Step, Value, made
 
 
 @dataclass(frozen=True)
@@ -15,52 +16,72 @@ class Release:
     Attributes:
         after: by step, the values that nothing reads after it.
         readers: by value that is kept layer by layer, the loop that reads it last.
+        starts: the states whose start nothing reads but their loop.
     """
 
     after: dict[Step, list[Value]] = field(default_factory=dict)
     readers: dict[Value, Loop] = field(default_factory=dict)
+    starts: set[State] = field(default_factory=set)
 
     @classmethod
     def of(cls, program: Lowered) -> Release:
-        """The releases of a program; a value that several sections read, or that goes on, is not released."""
+        """The releases of a program. What several sections read goes in the last of them, if that is no loop."""
         found = cls()
-        reading: dict[Value, set[Section]] = {}
+        last: dict[Value, Section] = {}
         for section in program.sections:
-            for step in section.steps:
-                for value, _ in step.operands:
-                    reading.setdefault(value, set()).add(section)
+            for value in _read(section):
+                last[value] = section
             if isinstance(section, Loop):
                 found.readers.update(dict.fromkeys(section.loads, section))
         staying = {view.value for view in program.results} | _handed_on(program) | {*program.inputs.values()}
+        staying |= {*program.constants.values()}
         for section in program.sections:
-            here = {value for step in section.steps for value in made(step)}
-            if isinstance(section, Loop):
-                here |= {value for value in section.loads if value not in section.inputs}
+            here = _there(program, section)
             seen = set(staying)
             for step in reversed(section.steps):
                 for value in dict.fromkeys([*(value for value, _ in step.operands), *made(step)]):
-                    is_local = value in here and (
-                        reading.get(value, {section}) == {section} or _is_loaded(value, section)
-                    )
-                    if is_local and value not in seen:
+                    if value in here and value not in seen and last.get(value, section) is section:
                         found.after.setdefault(step, []).append(value)
                     seen.add(value)
+            if isinstance(section, Loop):
+                for state in section.states:
+                    start = state.start.value
+                    if start not in staying and last[start] is section and start not in _operands(section):
+                        found.starts.add(state)
         return found
 
 
+def _operands(section: Section) -> set[Value]:
+    return {value for step in section.steps for value, _ in step.operands}
+
+
+def _read(section: Section) -> Iterator[Value]:
+    yield from _operands(section)
+    if isinstance(section, Loop):
+        yield from (state.start.value for state in section.states)
+
+
+def _there(program: Lowered, section: Section) -> set[Value]:
+    """What a section may let go of: what it has made or loaded itself; outside of layers also what came before it."""
+    if isinstance(section, Loop):
+        loaded = {value for value in section.loads if value not in section.inputs}
+        return loaded | {value for step in section.steps for value in made(step)}
+    found: set[Value] = set()
+    for other in program.sections[: program.sections.index(section) + 1]:
+        if isinstance(other, Loop):
+            found |= {state.end for state in other.states}
+        else:
+            found |= {value for step in other.steps for value in made(step)}
+    return found
+
+
 def _handed_on(program: Lowered) -> set[Value]:
-    """What is read at the end of a layer, or between sections."""
+    """What is read at the end of a layer, or by other layers."""
     found: set[Value] = set()
     for loop in program.sections:
         if isinstance(loop, Loop):
             found |= {view.value for view in (*loop.coefficients.values(), *(view for _, view in loop.sums))}
             for state in loop.states:
-                found |= {state.value, state.end, state.start.value}
-                found |= {state.outgoing.value} if state.outgoing is not None else set()
+                found |= {state.value} | ({state.outgoing.value} if state.outgoing is not None else set())
             found |= {total for total, _ in loop.sums}
     return found
-
-
-def _is_loaded(value: Value, section: Section) -> bool:
-    """Whether a layer has taken a value out of what was kept: the name is its own."""
-    return isinstance(section, Loop) and value in section.loads

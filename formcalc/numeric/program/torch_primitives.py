@@ -219,10 +219,9 @@ def logsoftmax(x: Array) -> Array:
     return torch.log_softmax(x, -1)
 
 
-def cross_entropy_slope(logarithm: Array, ids: Array, factor: Array | None = None) -> Array:
-    """``(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
-    weight = counted(ids, logarithm)
-    weight = (weight if factor is None else weight * factor)[..., None]
+def cross_entropy_slope(logarithm: Array, ids: Array, factor: Array | float, sign: float = 1) -> Array:
+    """``±(Y - exp(L) ∘ rowsum(Y)) ∘ f`` for the logarithm L of softmax, one-hot rows Y, and a factor of each row."""
+    weight = (counted(ids, logarithm) * (factor * sign))[..., None]
     out = torch.exp(logarithm).mul_(-weight)
     return out.scatter_add_(-1, ids.clamp(min=0)[..., None], weight)
 
