@@ -1,5 +1,6 @@
 """The kernels that numba compiles, and products by MKL, against numpy in float64 and the functions of Python."""
 
+import hashlib
 import math
 import os
 from importlib.util import find_spec
@@ -14,9 +15,8 @@ if find_spec("numba") is None and not os.environ.get("CI"):
 
 from numba import types
 
-from formcalc.numeric.program import mkl, numba_products
+from formcalc.numeric.program import mkl, numba_kernel, numba_products
 from formcalc.numeric.program import numba_primitives as compiled
-from formcalc.numeric.program.numba_kernel import compiled as compile_one
 
 ULPS = 4
 
@@ -285,4 +285,26 @@ def test_matrices_that_lie_plain_or_turned_go_to_mkl(monkeypatch):
 def test_a_function_without_a_place_for_its_cache_is_compiled_all_the_same():
     namespace = {}
     exec("def double(x):\n    return x + x", namespace)
-    assert compile_one(namespace["double"], types.float64(types.float64))(2.0) == 4
+    assert numba_kernel.compiled(namespace["double"], types.float64(types.float64))(2.0) == 4
+
+
+def test_machine_code_on_disk_is_that_of_the_sources_as_they_are(tmp_path, monkeypatch):
+    def compile_double(constant):
+        path = tmp_path / "parts.py"
+        path.write_text("def double(x):\n    return part(x)\n", encoding="utf-8")
+        namespace = {"part": numba_kernel.inner(lambda x: constant * x)}
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
+        return numba_kernel.compiled(namespace["double"], types.float64(types.float64))
+
+    assert compile_double(2.0)(1.0) == 2
+    again = compile_double(3.0)
+    assert again.stats.cache_hits
+    assert again(1.0) == 2  # numba does not see that a part is another one
+    monkeypatch.setattr(numba_kernel, "_SOURCES", hashlib.sha256(b"changed"))
+    assert compile_double(3.0)(1.0) == 3
+
+
+def test_exponentials_that_underflow_are_zero():
+    for dtype, far in (("float32", -104.5), ("float64", -746.0)):
+        x = np.array([far, far * 1.1, far * 10, -1e30], dtype)
+        assert (compiled.exp_slope(x, np.ones_like(x)) == 0).all()

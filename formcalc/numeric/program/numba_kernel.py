@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit, types
+from numba.core.caching import FunctionCache
 
 
 def _signature(letters: str, number: Any) -> tuple[Any, ...]:
@@ -55,15 +58,28 @@ class Kernel:
         return compiled(self.function, types.void(*_signature(self.letters, number)))
 
 
+#: The sources of all kernels and of their parts. numba itself looks at the file of a kernel alone.
+_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("numba_*.py"))))
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]  # numba has no types
+    """The cache of a function on disk, which does not outlive a change of any part of it."""
+
+    def _index_key(self, *arguments: Any) -> tuple[Any, ...]:
+        return (*super()._index_key(*arguments), _SOURCES.hexdigest())
+
+
 def compiled(function: Callable[..., Any], signature: Any) -> Any:
     """A function for one signature alone, from the cache on disk if it is there, and if there is a place for one."""
-    options = {"nogil": True, **_OPTIONS}
+    found = njit(nogil=True, **_OPTIONS)(function)
     try:
-        return njit([signature], cache=True, **options)(function)
+        found._cache = _Cache(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return njit([signature], **options)(function)
+    found.compile(signature)
+    found.disable_compile()
+    return found
 
 
 def kernel(letters: str) -> Callable[[Callable[..., Any]], Kernel]:
