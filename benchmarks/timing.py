@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 #: Seconds between two entrants, since the threads of one keep spinning into the next.
-REST = 0.1
+REST = 0.2
 
 #: The side of the matrices whose product is the machine's peak.
 SIDE = 1536

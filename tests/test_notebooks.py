@@ -18,9 +18,10 @@ def symbolic_outputs(notebook):
     for number, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             assert output.output_type != "error", f"cell {number}: {output.get('evalue')}"
-            for text in (output.get("text"), *output.get("data", {}).values()):
-                if text and not FIGURE.search(text):
-                    shown.append((number, text))
+        # what is printed may come in several pieces
+        printed = "".join(output.get("text", "") for output in cell.get("outputs", []))
+        results = [text for output in cell.get("outputs", []) for text in output.get("data", {}).values()]
+        shown += [(number, text) for text in (printed, *results) if text and not FIGURE.search(text)]
     return shown
 
 

@@ -142,7 +142,9 @@ class _Arrangements:
 
 
 def _check_machine(found: Arrangement, name: str) -> None:
-    needed = found.peak + found.memory.inputs * (found.parts if found.parts > 1 else 1)
+    # parts share the weights, which are as large as their gradients
+    others = found.memory.inputs - found.memory.outputs
+    needed = found.peak + found.memory.outputs + found.parts * others
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         raise FormcalcError(
