@@ -60,7 +60,7 @@ def test_float32_on_jax():
     assert {str(x.dtype) for x in result.gradients.values()} == {"float32"}
 
 
-@pytest.mark.parametrize(("engine", "count"), [("numpy", 20), ("numba", 7), ("torch", 7), ("jax", 4)])
+@pytest.mark.parametrize(("engine", "count"), [("numpy", 20), ("numba", 4), ("torch", 7), ("jax", 4)])
 @pytest.mark.parametrize("part", range(len(PAGE_SIZES)))
 def test_random_pages_agree_with_the_reference(engine, count, part):
     @settings(
