@@ -23,114 +23,86 @@ def _written(piece: Any, start: Any, size: Any, out: Any) -> None:
         out[at(start, k)] = piece[k]
 
 
-@kernel("rw")
-def sigmoid(x: Any, out: Any) -> None:
-    """The logistic function."""
+@inner
+def _each(function: Any, x: Any, out: Any) -> None:
+    """A function of every number."""
     piece = np.empty(_PIECE, x.dtype)
     for start in range(0, x.size, _PIECE):
         size = min(_PIECE, x.size - start)
         for k in range(size):
-            piece[k] = functions.sigmoid(x[at(start, k)])
+            piece[k] = function(x[at(start, k)])
         _written(piece, start, size, out)
+
+
+@inner
+def _each_slope(slope: Any, x: Any, r: Any, out: Any) -> None:
+    """A derivative at every number, times r."""
+    piece = np.empty(_PIECE, x.dtype)
+    for start in range(0, x.size, _PIECE):
+        size = min(_PIECE, x.size - start)
+        for k in range(size):
+            piece[k] = r[at(start, k)] * slope(x[at(start, k)])
+        _written(piece, start, size, out)
+
+
+@kernel("rw")
+def sigmoid(x: Any, out: Any) -> None:
+    """The logistic function."""
+    _each(functions.sigmoid, x, out)
 
 
 @kernel("rw")
 def silu(x: Any, out: Any) -> None:
     """x sigmoid(x)."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = x[at(start, k)] * functions.sigmoid(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each(functions.silu, x, out)
 
 
 @kernel("rw")
 def gelu(x: Any, out: Any) -> None:
     """x Φ(x)."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = functions.gelu(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each(functions.gelu, x, out)
 
 
 @kernel("rw")
 def gelu_tanh(x: Any, out: Any) -> None:
     """GELU by its approximation with tanh."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = functions.gelu_tanh(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each(functions.gelu_tanh, x, out)
 
 
 @kernel("rrw")
 def tanh_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `tanh`, times r."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = r[at(start, k)] * functions.tanh_slope(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each_slope(functions.tanh_slope, x, r, out)
 
 
 @kernel("rrw")
 def sigmoid_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `sigmoid`, times r."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = r[at(start, k)] * functions.sigmoid_slope(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each_slope(functions.sigmoid_slope, x, r, out)
 
 
 @kernel("rrw")
 def silu_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `silu`, times r."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = r[at(start, k)] * functions.silu_slope(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each_slope(functions.silu_slope, x, r, out)
 
 
 @kernel("rrw")
 def gelu_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `gelu`, times r."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = r[at(start, k)] * functions.gelu_slope(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each_slope(functions.gelu_slope, x, r, out)
 
 
 @kernel("rrw")
 def gelu_tanh_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `gelu_tanh`, times r."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = r[at(start, k)] * functions.gelu_tanh_slope(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each_slope(functions.gelu_tanh_slope, x, r, out)
 
 
 @kernel("rrw")
 def exp_slope(x: Any, r: Any, out: Any) -> None:
     """exp(x), times r."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = r[at(start, k)] * functions.exp(x[at(start, k)])
-        _written(piece, start, size, out)
+    _each_slope(functions.exp, x, r, out)
 
 
 @kernel("rrw")

@@ -220,6 +220,16 @@ def sigmoid_slope(kind: _Format) -> Any:
 
 
 @_by_type
+def silu(kind: _Format) -> Any:  # noqa: ARG001  (it has no constants)
+    """x sigmoid(x)."""
+
+    def function(x: Any) -> Any:
+        return x * sigmoid(x)
+
+    return function
+
+
+@_by_type
 def silu_slope(kind: _Format) -> Any:
     """sigmoid(x) (1 + x sigmoid(-x))."""
     (one,) = kind.numbers(1)
