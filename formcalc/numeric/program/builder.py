@@ -52,7 +52,7 @@ class Builder:
         parts = ["next" if part in self.following else part.replace("+", "_plus_") for part in subscripts(name)]
         whole = "_".join([base, *parts]) if parts else base + dot + rest
         stem = re.sub(r"[\W_]+", "_", whole).strip("_") or "t"
-        is_taken = stem in _RESERVED or stem in self.indices or stem.endswith("_saved")
+        is_taken = stem in RESERVED or stem in self.indices or stem.endswith("_saved")
         stem = f"v_{stem}" if is_taken or stem[0].isdigit() else stem
         found, count = stem, 0
         while found in self.taken or (stem == "t" and not count):
@@ -165,10 +165,13 @@ def flat(node: Expression) -> list[Expression]:
 
 
 #: Names that the source of a program uses itself: of Python, of the primitives, and its own.
-_RESERVED = (
+RESERVED = (
     frozenset(keyword.kwlist)
     | frozenset(dir(builtins))
     | frozenset(vars(numpy_primitives))
     | {"run", "arrays", "constants", "gradients", "like", "prepare", "buffer", "k", "jax", "jnp", "torch"}
-    | {"matmul", "layer_norm", "layer_norm_slope"}
+    # those that numpy has not
+    | {"matmul", "accumulate", "scaled_product", "hidden"}
+    | {"attention", "attention_slope", "masked_attention", "masked_attention_slope"}
+    | {"layer_norm", "layer_norm_slope", "rms_norm", "rms_norm_slope"}
 )

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -108,7 +108,8 @@ class Program:
             self.source = BufferedEmitter(found.lowered, self.memory, self._chosen.dialect).text()
         else:
             self.source = emission.source(found.lowered, self._chosen.dialect)
-        runs = [self._function(self.source, found.lowered, self.memory.workspace) for _ in range(found.workers)]
+        code = self._code(self.source)
+        runs = [self._function(code, found.lowered, self.memory.workspace) for _ in range(found.workers)]
         self._run = runs[0] if found.cut is None or found.parts == 1 else self._in_parts(found.cut, runs)
 
     def _lowered(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
@@ -131,14 +132,17 @@ class Program:
             text = emission.source(lowered, self._chosen.dialect)
             if self._chosen.is_buffered:
                 text = f"{text}\n\ndef prepare(buffer):\n    return run\n"
-            given = self._function(text, lowered, 0)
+            given = self._function(self._code(text), lowered, 0)
         total = model.size_of(cut.axis)
         return Parts(axes, total // self.parts, total, runs, given, self._primitives.add)
 
-    def _function(self, source: str, lowered: Lowered, workspace: int) -> Run:
+    def _code(self, source: str) -> CodeType:
+        return compile(source, f"<program of {self.form.model.name}>", "exec")
+
+    def _function(self, code: CodeType, lowered: Lowered, workspace: int) -> Run:
         # the text is our own: letters of the page come in as names of arrays only
         namespace = dict(vars(self._primitives))
-        exec(compile(source, f"<program of {self.form.model.name}>", "exec"), namespace)
+        exec(code, namespace)
         constants = self._constants(lowered)
         if self._chosen.is_buffered:
             return self._primitives.prepared(namespace["prepare"], constants, self.dtype, workspace)

@@ -17,8 +17,8 @@ def _fuse(graph: Graph, softmax: Map) -> None:
     logarithm = _logarithm(graph, softmax)
     column = softmax.along
     rows = tuple(slot for slot in softmax.out.slots if slot != column)
-    weighted = _reader(graph, softmax, "product")
-    difference = None if weighted is None else _reader(graph, weighted, "sum")
+    weighted = graph.reader(softmax.out, "product")
+    difference = None if weighted is None else graph.reader(weighted.out, "sum")
     if logarithm is None or weighted is None or difference is None:
         return
     counts = other_operand(weighted, softmax.out, rows)
@@ -30,7 +30,7 @@ def _fuse(graph: Graph, softmax: Map) -> None:
     sign = signs[hot[0]]
     if ids is None or ids != _ids(graph, hot, column) or abs(sign) != 1 or signs[weighted.out] != -sign:
         return
-    scaled = _reader(graph, difference, "product")
+    scaled = graph.reader(difference.out, "product")
     factor = None if scaled is None or scaled.numbers != (1.0,) else _factor(scaled, difference.out, rows)
     last = difference if scaled is None or factor is None else scaled
     steps: list[Step] = [softmax, weighted, graph.makers[hot[0]], difference]
@@ -57,13 +57,6 @@ def _logarithm(graph: Graph, softmax: Map) -> Map | None:
         if isinstance(step, Map) and step.operation == "logsoftmax" and step.operands[0][1] == labels:
             return step if step.along == softmax.along and set(step.out.slots) == set(softmax.out.slots) else None
     return None
-
-
-def _reader(graph: Graph, step: Step, operation: str) -> Map | None:
-    """The one step that reads a result, if it is this operation."""
-    readers = graph.reading.get(step.out, [])
-    reader = readers[0] if len(readers) == graph.readers[step.out] == 1 else None
-    return reader if isinstance(reader, Map) and is_map(reader, operation) else None
 
 
 def _ids(graph: Graph, operand: Labelled, column: str) -> Labelled | None:

@@ -47,6 +47,12 @@ class Graph:
             steps
         )
 
+    def reader(self, value: Value, operation: str) -> Map | None:
+        """The one step that reads a value, if it is a map with this operation."""
+        readers = self.reading.get(value, [])
+        step = readers[0] if len(readers) == self.readers[value] == 1 else None
+        return step if isinstance(step, Map) and is_map(step, operation) else None
+
     def is_before(self, step: Step, other: Step) -> bool:
         """Whether a step comes before another: in the same section, or in an earlier one outside of layers."""
         own, others = self.sections[step], self.program.sections

@@ -203,9 +203,6 @@ class _Norm:
 
 def _shift(graph: Graph, scaled: Map, column: str) -> tuple[Map, Labelled] | None:
     """The step that adds a bias to what is scaled, and the bias."""
-    shifts = graph.reading.get(scaled.out, [])
-    if len(shifts) != 1 or graph.readers[scaled.out] != 1 or not is_map(shifts[0], "sum"):
-        return None
-    bias = other_operand(shifts[0], scaled.out, (column,))
-    shifted = shifts[0]
-    return (shifted, bias) if bias is not None and isinstance(shifted, Map) and shifted.numbers == (1.0, 1.0) else None
+    shifted = graph.reader(scaled.out, "sum")
+    bias = None if shifted is None else other_operand(shifted, scaled.out, (column,))
+    return (shifted, bias) if shifted is not None and bias is not None and shifted.numbers == (1.0, 1.0) else None
