@@ -192,6 +192,7 @@ class Entrants:
             lambda found: {n: np.asarray(x) for n, x in found.items()},
             lambda: memory.of_torch(lambda: run(prepared)),
             program.plan.product_flops,
+            program.peak,
         )
 
     def _jax_program(self) -> Entrant:

@@ -16,6 +16,9 @@ from formcalc.numeric.reference import evaluation
 from formcalc.numeric.selection import dense
 from formcalc.operators import Differential, Operator
 
+#: Up to so many steps, jax compiles a gradient whole; the time of XLA grows with their square.
+WHOLE = 500
+
 
 def _missing(name: str) -> MissingEngineError:
     return MissingEngineError(
@@ -115,7 +118,11 @@ def jax_gradients(
         return Evaluation(JaxEngine(jax), {**rest, **varied}, prepared.sizes).of(model.loss)
 
     with jax.enable_x64(True):
-        found = jax.grad(loss)({name: jax.numpy.asarray(prepared.arrays[name]) for name in used})
+        varied = {name: jax.numpy.asarray(prepared.arrays[name]) for name in used}
+        gradient = jax.grad(loss)
+        if len(jax.make_jaxpr(gradient)(varied).eqns) <= WHOLE:
+            gradient = jax.jit(gradient)
+        found = gradient(varied)
         result = {name: np.asarray(value) for name, value in found.items()}
     return {name: result.get(name, np.zeros(arrays[name].shape)) for name in weights}
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import formcalc as fc
+from benchmarks.memory import of_torch
 from formcalc.errors import FormcalcError
-from formcalc.numeric.program import arrangement, memory, threads
+from formcalc.numeric.program import arrangement, memory, scheduling, threads
 
 STACK = {"B": 4, "T": 32, "N": 32, "d": 64, "h": 4, "k": 16, "f": 256, "L": 4, "V": 128}
 
@@ -79,7 +80,7 @@ def test_the_peak_of_a_limited_program_rises_with_the_limit():
 @pytest.mark.parametrize("share", [1, 0.7, 0.45])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_peak_is_what_is_allocated(share, dtype):
-    form = stack()
+    form = stack(T=64, N=64)  # functions entry by entry work on a strip of 128 KiB, which is not planned
     program = fc.compile(form, dtype=dtype)
     if share < 1:
         program = fc.compile(form, dtype=dtype, memory=int(program.peak * share))
@@ -157,3 +158,36 @@ def test_torch_lets_go_of_what_nothing_reads_any_more(name):
     assert "    del " in program.source
     found = program(fc.sample(form.model))
     assert all(torch.isfinite(gradient).all() for gradient in found.gradients.values())
+
+
+@pytest.mark.parametrize("share", [1, 0.85])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "encoder", "decoder"])
+def test_the_peak_of_torch_is_what_its_allocator_says(name, share):
+    form = fc.derive(fc.load(name, T=24, L=4, **({"N": 24} if name == "gpt2" else {})))
+    program = fc.compile(form, "torch")
+    if share < 1:
+        program = fc.compile(form, "torch", memory=int(program.peak * share))
+    prepared = program.prepare(fc.sample(form.model))
+    assert program.peak == pytest.approx(of_torch(lambda: program.run(prepared)), rel=0.1)
+
+
+def test_steps_come_in_the_order_that_needs_least_memory(monkeypatch):
+    """The weights of the manual's encoder, each with a gradient as large as an activation."""
+    form = fc.derive(fc.load("encoder", T=64, d=64, L=4))
+    peaks = {}
+    for name in ("torch", "numpy"):
+        with monkeypatch.context() as patch:
+            patch.setattr(scheduling, "BEAM", 0)
+            as_written = fc.compile(form, name)
+        program = fc.compile(form, name)
+        peaks[name] = program.peak / as_written.peak
+        arrays = fc.sample(form.model)
+        for letter, found in program(arrays).gradients.items():
+            np.testing.assert_allclose(found, as_written(arrays).gradients[letter], rtol=1e-12, atol=1e-15)
+    assert peaks["torch"] < 0.95
+    assert peaks["numpy"] <= 1
+
+
+def test_the_slope_of_the_logits_is_gone_before_the_layers_are_gone_back_through():
+    source = fc.compile(fc.derive(fc.load("gpt2")), "torch").source
+    assert source.index("del G_t") < source.index("range(1, -1, -1)")

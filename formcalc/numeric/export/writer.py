@@ -294,7 +294,7 @@ class Writer(Emitter):
             end = self.signature.bound(last if is_up else first)
             self.write(f"if {self.index(loop)} {'<' if is_up else '>'} {end}:")
             self.depth += 1
-            self.steps(loop.steps[len(loop.always) :])
+            self.steps(loop.between_layers)
         texts = [self.laid(view, value) for value, view in going]
         self.write(f"{', '.join(value.name for value, _ in going)} = {', '.join(texts)}")
         self.depth = depth

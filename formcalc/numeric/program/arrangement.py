@@ -25,7 +25,7 @@ WORTH_SHARING = 50e6
 #: From a form and the letters that are given to the steps of its program.
 Lower = Callable[[Form, Collection[Letter]], Lowered]
 
-#: From the steps of a program to the memory they need.
+#: From the steps of a program, which are put in order, to the memory they need.
 Measure = Callable[[Lowered], Memory]
 
 
@@ -61,7 +61,7 @@ def arrange(form: Form, lower: Lower, measure: Measure, workers: int, limit: int
 
     Args:
         lower: gives the steps of the form at some sizes.
-        measure: gives the memory that steps need.
+        measure: puts steps in the order that needs least memory, and gives what they need.
         workers: how many parts may run at once.
         limit: the bytes that a run may need beside its inputs.
 

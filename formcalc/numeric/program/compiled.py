@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
@@ -17,6 +17,7 @@ from formcalc.errors import ArrayError, EvaluationError, FormcalcError, MissingE
 from formcalc.numeric.arrays import bind
 from formcalc.numeric.constants import CONSTANTS
 from formcalc.numeric.program import dialects, emission, threads
+from formcalc.numeric.program.allocation import allocated
 from formcalc.numeric.program.arrangement import arrange
 from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
 from formcalc.numeric.program.fusion import fused
@@ -25,6 +26,7 @@ from formcalc.numeric.program.memory import Memory
 from formcalc.numeric.program.parts import Parts, Run, Split
 from formcalc.numeric.program.plan import Plan
 from formcalc.numeric.program.rewriting import cheapest, cheapest_values
+from formcalc.numeric.program.scheduling import schedule
 from formcalc.numeric.program.tracing import looking, traced_source
 
 
@@ -98,8 +100,7 @@ class Program:
         self._chosen = ENGINES[engine]
         self._primitives = _imported(self._chosen.primitives, engine)
         workers = threads.workers() if self._chosen.is_buffered else 1
-        measure = partial(memory_of, itemsize=_BYTES[dtype], dialect=self._chosen.dialect)
-        found = arrange(form, self._lowered, measure, workers, memory)
+        found = arrange(form, self._lowered, self._planned, workers, memory)
         self.parts = found.parts
         self.memory: Memory = found.memory
         self.peak = found.peak
@@ -114,6 +115,14 @@ class Program:
 
     def _lowered(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
         return fused(self._steps(form, given), vars(self._primitives))
+
+    def _planned(self, lowered: Lowered) -> Memory:
+        """Put steps in order; the memory they need. XLA has an order of its own."""
+        itemsize, is_buffered = _BYTES[self.dtype], self._chosen.is_buffered
+        if self._chosen.is_jitted:
+            return memory_of(lowered, itemsize, self._chosen.dialect)
+        schedule(lowered, is_buffered)
+        return memory_of(lowered, itemsize, self._chosen.dialect) if is_buffered else allocated(lowered, itemsize)
 
     def _steps(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
         has_free_numbers = self._chosen.dialect.scales_products

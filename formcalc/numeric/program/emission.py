@@ -114,31 +114,47 @@ class Emitter(Accumulating):
                     else self.given(value, f"arrays[{indexed(letter, loop.index)}]")
                 )
         self.enter(loop)
-        self.steps(loop.always)
+        self.steps(loop.before)
+        if loop.after:
+            self.between(loop, loop.between_layers)
+            self.steps(loop.steps[-loop.after :])
         for value in loop.saves:
             self.write(f"{value.name}_saved[{loop.index}] = {value.name}")
         for total, view in loop.sums:
             self.write(self.added(total, self.written_out(view.value).name))
         for letter, view in loop.coefficients.items():
             self.coefficient(letter, view, loop.index)
+        self.between(loop, [] if loop.after else loop.between_layers, is_end=True)
+        if len(self.lines) == before:
+            self.write("pass")
+        self.depth -= 1
+        if not loop.between:  # else nothing reads what comes out last
+            for state in loop.states:
+                self.write(f"{state.end.name} = {state.value.name}")
+        if self.dialect.releases and loop.values:
+            gone = {value for step in loop.steps for value in self.release.after.get(step, ()) if loop.between}
+            own = {value for step in loop.always for value in made(step)}
+            handed = [state.outgoing.value for state in loop.states if state.outgoing is not None]
+            names = [state.value.name for state in loop.states if state.value not in gone]
+            names += [value.name for value in handed if value in own]
+            if names:
+                self.write(f"del {', '.join(dict.fromkeys(names))}")
+
+    def between(self, loop: Loop, steps: Sequence[Step], is_end: bool = False) -> None:
+        """What is only done for the next layer, if there is one."""
         depth = self.depth
         if loop.between:
             self.write(f"if {loop.index} != {loop.values[-1]}:")
             self.depth += 1
-            self.steps(loop.steps[len(loop.always) :])
-        self.going(loop)
+        self.steps(steps)
+        if is_end:
+            self.going(loop)
         self.depth = depth
-        if len(self.lines) == before:
-            self.write("pass")
-        self.depth -= 1
-        for state in loop.states:
-            self.write(f"{state.end.name} = {state.value.name}")
-        if self.dialect.releases and loop.values:
-            own = {value for step in loop.always for value in made(step)}
-            handed = [state.outgoing.value for state in loop.states if state.outgoing is not None]
-            names = [state.value.name for state in loop.states] + [value.name for value in handed if value in own]
-            if names:
-                self.write(f"del {', '.join(dict.fromkeys(names))}")
+        own = {value for step in steps for value in made(step)}
+        others = [value.name for step in steps for value in self.release.after.get(step, ()) if value not in own]
+        if others:
+            self.write("else:")
+            self.write(f"    del {', '.join(others)}")
 
     def going(self, loop: Loop) -> None:
         """The states of the next layer, all at once: one state may go on as another."""

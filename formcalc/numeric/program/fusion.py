@@ -13,6 +13,7 @@ from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct
 from formcalc.numeric.program.pruning import keep_for_later, prune
 from formcalc.numeric.program.rotary import rotary
+from formcalc.numeric.program.scheduling import advance
 from formcalc.numeric.program.values import Accumulated, Contract, Labelled, Loop, Map, Section
 
 
@@ -104,5 +105,6 @@ FUSIONS: tuple[Fusion, ...] = (
     Fusion("cross-entropy", ("cross_entropy_slope",), cross_entropy),
     Fusion("LayerNorm with gain and bias", ("layer_norm", "layer_norm_slope"), layer_norm),
     Fusion("RMSNorm with gain", ("rms_norm", "rms_norm_slope"), rms_norm),
+    Fusion("what lets go of more than it makes comes before a loop", (), advance),
     Fusion("sums accumulated in the product", ("accumulate",), accumulate),
 )

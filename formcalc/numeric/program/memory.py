@@ -105,18 +105,31 @@ class Memory:
                 places[step] = [Block(planner.bytes_of(shape), time, time) for shape in scratch(step)]
         inside = [block for block in dict.fromkeys(planner.blocks.values()) if block.letter is None]
         workspace = place([*inside, *(block for found in places.values() for block in found)])
-        inputs = [*program.inputs.values(), *program.constants.values()]
-        repeats = {value: len(loop.values) for loop in _loops(program) for value in loop.inputs}
         return cls(
-            planner.blocks,
-            places,
-            workspace,
-            sum(
-                planner.bytes_of(program.inputs[letter].shape) * repeats.get(program.inputs[letter], 1)
-                for letter in program.coefficients
-            ),
-            sum(planner.bytes_of(value.shape) * repeats.get(value, 1) for value in inputs),
+            planner.blocks, places, workspace, bytes_of_outputs(program, itemsize), bytes_of_inputs(program, itemsize)
         )
+
+
+def bytes_of_outputs(program: Lowered, itemsize: int) -> int:
+    """The bytes of the gradients."""
+    return sum(_bytes_of_input(program, program.inputs[letter], itemsize) for letter in program.coefficients)
+
+
+def bytes_of_inputs(program: Lowered, itemsize: int) -> int:
+    """The bytes of weights, data and constants."""
+    inputs = [*program.inputs.values(), *program.constants.values()]
+    return sum(_bytes_of_input(program, value, itemsize) for value in inputs)
+
+
+def _bytes_of_input(program: Lowered, value: Value, itemsize: int) -> int:
+    """The bytes of an array, or of those of all layers."""
+    repeats = next((len(loop.values) for loop in _loops(program) if value in loop.inputs), 1)
+    return aligned(value.entries * itemsize) * repeats
+
+
+def aligned(size: int) -> int:
+    """Bytes, up to the next line of the cache."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def place(blocks: list[Block]) -> int:
@@ -217,8 +230,7 @@ class _Planner:
         self.outputs()
 
     def bytes_of(self, shape: tuple[int, ...]) -> int:
-        size = math.prod(shape) * self.itemsize
-        return -(-size // ALIGNMENT) * ALIGNMENT
+        return aligned(math.prod(shape) * self.itemsize)
 
     def loop(self, loop: Loop) -> None:
         start, end = self.times.bounds[loop]

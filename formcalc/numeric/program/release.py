@@ -65,6 +65,7 @@ def _there(program: Lowered, section: Section) -> set[Value]:
     """What a section may let go of: what it has made or loaded itself; outside of layers also what came before it."""
     if isinstance(section, Loop):
         loaded = {value for value in section.loads if value not in section.inputs}
+        loaded |= {state.value for state in section.states}
         return loaded | {value for step in section.steps for value in made(step)}
     found: set[Value] = set()
     for other in program.sections[: program.sections.index(section) + 1]:
@@ -76,12 +77,12 @@ def _there(program: Lowered, section: Section) -> set[Value]:
 
 
 def _handed_on(program: Lowered) -> set[Value]:
-    """What is read at the end of a layer, or by other layers."""
+    """What is read at the end of a layer, or by other layers; what comes in is not, where something new goes out."""
     found: set[Value] = set()
     for loop in program.sections:
         if isinstance(loop, Loop):
             found |= {view.value for view in (*loop.coefficients.values(), *(view for _, view in loop.sums))}
             for state in loop.states:
-                found |= {state.value} | ({state.outgoing.value} if state.outgoing is not None else set())
+                found.add(state.value if state.outgoing is None else state.outgoing.value)
             found |= {total for total, _ in loop.sums}
     return found

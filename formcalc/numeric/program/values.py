@@ -214,7 +214,8 @@ class Loop(Section):
         inputs: values given for every layer; `loads` are those that another loop of the family `saves`.
         sums: results that add up over the layers.
         coefficients: of the weights of one layer.
-        between: how many of the steps, the last ones, only serve the next layer: the last layer does without them.
+        between: how many of the steps only serve the next layer: the last layer does without them.
+        after: how many steps come after those; none before steps are put in order.
     """
 
     index: str = ""
@@ -228,6 +229,7 @@ class Loop(Section):
     sums: list[tuple[Value, View]] = field(default_factory=list)
     coefficients: dict[Letter, View] = field(default_factory=dict)
     between: int = 0
+    after: int = 0
     varying: dict[Expression, bool] = field(default_factory=dict)
 
     @property
@@ -237,9 +239,20 @@ class Loop(Section):
 
     def times(self, step: Step) -> int:
         """How often one of the steps runs; in the last layer those between layers do not."""
-        return self.repeats - (step in self.steps[len(self.always) :])
+        return self.repeats - (step in self.between_layers)
+
+    @property
+    def before(self) -> list[Step]:
+        """The steps of every layer that come first."""
+        return self.steps[: len(self.steps) - self.between - self.after]
+
+    @property
+    def between_layers(self) -> list[Step]:
+        """The steps that only serve the next layer."""
+        start = len(self.steps) - self.between - self.after
+        return self.steps[start : start + self.between]
 
     @property
     def always(self) -> list[Step]:
         """The steps of every layer."""
-        return self.steps[: len(self.steps) - self.between]
+        return self.before + self.steps[len(self.steps) - self.after :]
