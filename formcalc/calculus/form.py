@@ -172,7 +172,7 @@ def derive(model: Model | Expression | Form, wrt: Collection[str] | None = None)
         wrt: the names of the weights, by default all.
 
     Raises:
-        FormError: no weights, or an unknown name in `wrt`.
+        FormError: something else than these, no weights, or an unknown name in `wrt`.
 
     >>> from formcalc.language import parse
     >>> letters = {"X": ("T", "d"), "W": ("d", "v"), "V": ("v", "d")}
@@ -184,6 +184,10 @@ def derive(model: Model | Expression | Form, wrt: Collection[str] | None = None)
         model = contracted(model.model, model.backward.statements)
     if isinstance(model, Expression):
         model = linear_model(model)
+    if not isinstance(model, Model):
+        raise FormError(
+            f"a model, an expression or a form is derived, not a {type(model).__name__}: load reads pages, parse texts"
+        )
     if model.source.backward:
         stated = PullBack(statements=list(model.source.backward))
         found = [name for name in model.weights if name in model.unrolled.coefficients]

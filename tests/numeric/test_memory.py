@@ -101,7 +101,7 @@ def test_parts_side_by_side_have_workspaces_of_their_own(monkeypatch):
     monkeypatch.setattr(threads, "workers", lambda: 2)
     program = fc.compile(stack())
     assert program.parts == 2
-    assert program.peak == 2 * (program.memory.workspace + program.memory.outputs)
+    assert program.peak == 2 * program.memory.workspace + program.memory.outputs
 
 
 @pytest.mark.parametrize("limit", [1, 10_000])

@@ -1,12 +1,14 @@
 """Programs that run a batch in parts, side by side."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from against_reference import check
 
 import formcalc as fc
 from formcalc.numeric.program import arrangement, threads
-from formcalc.numeric.program.parts import split
+from formcalc.numeric.program.parts import Parts, Totals, split
 
 MEAN = """dims B = {B}, T = 3, d = 4
 data X[B], Y[B]: T×d   p[B]: 1×T
@@ -85,3 +87,28 @@ def test_gradients_of_one_run_stay_when_the_program_runs_again():
     kept = {name: np.array(gradient) for name, gradient in first.gradients.items()}
     program(fc.sample(form.model, seed=1))
     assert all(np.array_equal(first.gradients[name], kept[name]) for name in kept)
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_parts_add_up_in_their_order_whatever_the_threads_do():
+    form = fc.derive(fc.load("gpt2", B=4, T=8, N=8))
+    program, arrays = fc.compile(form, dtype="float32"), fc.sample(form.model)
+    assert program.parts == 4
+    first = program(arrays)
+    for _ in range(5):
+        again = program(arrays)
+        assert again.loss == first.loss
+        assert all((again.gradients[name] == first.gradients[name]).all() for name in form)
+
+
+def test_a_part_that_fails_ends_the_others():
+    def run(arrays, add):
+        if arrays["x"][0] == 1:
+            raise ZeroDivisionError
+        add("W", arrays["x"])
+        return 0.0
+
+    totals = partial(Totals, lambda total, array: total + array, lambda array: array)
+    parts = Parts({"x": 0}, 1, 4, [run] * 4, None, totals)
+    with pytest.raises(ZeroDivisionError):
+        parts({"x": np.arange(4)})

@@ -136,3 +136,9 @@ def test_stated_forms(name):
 def test_second_derivatives(name, engine):
     form = fc.derive(fc.derive(fc.load(name)))
     check(form, fc.sample(form.model), engine, 1e-10)
+
+
+@pytest.mark.parametrize("of", [fc.derive, fc.compile, lambda what: fc.export(what, "torch")])
+def test_the_name_of_a_page_is_no_page(of):
+    with pytest.raises(fc.FormcalcError, match="not a str: "):
+        of("encoder")

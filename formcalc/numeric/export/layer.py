@@ -90,7 +90,7 @@ def subject(what: Form | Model | Expression, output: str = "") -> Subject:
         name = _free("F", bare)
         layer = [*statements, Defined(Letter(Symbol(name, what.shape, "defined", what)))]
         return _layer(bare, layer, "layer", "a layer")
-    if not output:
+    if not output or not isinstance(what, Form | Model):
         return Subject(what if isinstance(what, Form) else derive(what))
     model = what.model if isinstance(what, Form) else what
     return _layer(model, _until(model, output), model.name, f"{model.name} until {output}")

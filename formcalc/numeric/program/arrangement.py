@@ -25,8 +25,8 @@ WORTH_SHARING = 50e6
 #: From a form and the letters that are given to the steps of its program.
 Lower = Callable[[Form, Collection[Letter]], Lowered]
 
-#: From the steps of a program, which are put in order, to the memory they need.
-Measure = Callable[[Lowered], Memory]
+#: From the steps of a program, which are put in order, and whether it is a part, to the memory they need.
+Measure = Callable[[Lowered, bool], Memory]
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Arrangement:
 
     @property
     def peak(self) -> int:
-        """The bytes that a run needs beside its inputs; with several parts for a thread, gradients are there twice."""
-        gradients = self.workers * (2 if self.parts > self.workers else 1)
-        return self.workers * self.memory.workspace + gradients * self.memory.outputs
+        """The bytes that a run needs beside its inputs; a part has gradients of its own if these are not handed on."""
+        own = 0 if self.parts == 1 or self.memory.hands_on else self.memory.outputs
+        return self.workers * self.memory.workspace + self.memory.outputs + own
 
 
 def arrange(form: Form, lower: Lower, measure: Measure, workers: int, limit: int | None) -> Arrangement:
@@ -116,7 +116,7 @@ class _Arrangements:
         return self.lower(at_size(self.form, self.cut.axis, size // count), self.cut.given)
 
     def of(self, lowered: Lowered, count: int, workers: int = 1, recomputed: int = 0) -> Arrangement:
-        memory = self.measure(lowered)
+        memory = self.measure(lowered, count > 1)
         return Arrangement(lowered, memory, count, workers, self.cut, recomputed * count)
 
     def recomputing(self, count: int, limit: int) -> Iterator[Arrangement]:

@@ -1,6 +1,7 @@
 """The source of a numpy program: every step writes to memory that was planned before the run.
 
-The source defines ``prepare(buffer) -> run``: `buffer` gives an array of a shape at an offset of the workspace.
+The source defines ``prepare(buffer) -> run``: `buffer` gives an array of a shape at an offset of the workspace. The run
+of a part has one argument more, what adds a gradient to the total of its weight, and only gives the loss.
 """
 
 from __future__ import annotations
@@ -74,9 +75,9 @@ def _is_scaled(step: Map, place: int) -> bool:
     return abs(step.numbers[place]) != 1 and 4 * value.entries > step.out.entries
 
 
-def memory_of(program: Lowered, itemsize: int, dialect: Dialect) -> Memory:
+def memory_of(program: Lowered, itemsize: int, dialect: Dialect, hands_on: bool = False) -> Memory:
     """The memory of a program that is written in a dialect of numpy."""
-    return Memory.of(program, itemsize, lambda step: list(scratch(step, dialect).values()))
+    return Memory.of(program, itemsize, lambda step: list(scratch(step, dialect).values()), hands_on)
 
 
 class BufferedEmitter(Emitter):
@@ -86,6 +87,7 @@ class BufferedEmitter(Emitter):
         super().__init__(program, dialect)
         self.memory = memory
         self.unshared = set()  # what the workspace holds is copied for the caller
+        self.copy = "" if memory.hands_on else dialect.copy
         loops = [section for section in program.sections if isinstance(section, Loop)]
         named = {value for loop in loops for value in (*loop.saves, *loop.loads)}
         named |= {value for loop in loops for state in loop.states for value in (state.value, state.end)}
@@ -104,6 +106,26 @@ class BufferedEmitter(Emitter):
                 self.write(f"{step.out.name}_{suffix} = buffer({block.offset}, {tuple_of(shape)})")
         text = super().text()
         return f"{text}    return run\n"
+
+    def begin(self) -> None:
+        if not self.memory.hands_on:
+            super().begin()
+            return
+        self.write("def run(arrays, constants, like, add_to_total):")
+        self.depth += 1
+
+    def end(self, loss: str) -> None:
+        if not self.memory.hands_on:
+            super().end(loss)
+            return
+        self.write(f"return {loss}")
+        self.depth -= 1
+
+    def give(self, key: str, text: str, comment: str) -> None:
+        if self.memory.hands_on:
+            self.write(f"add_to_total({key}, {text})", comment)
+        else:
+            super().give(key, text, comment)
 
     def declare(self, block: Block) -> None:
         if block.letter is not None:

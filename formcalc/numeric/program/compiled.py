@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
@@ -23,7 +23,7 @@ from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
 from formcalc.numeric.program.fusion import fused
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory
-from formcalc.numeric.program.parts import Parts, Run, Split
+from formcalc.numeric.program.parts import Parts, Run, Split, Totals, handing_on
 from formcalc.numeric.program.plan import Plan
 from formcalc.numeric.program.rewriting import cheapest, cheapest_values
 from formcalc.numeric.program.scheduling import schedule
@@ -111,24 +111,26 @@ class Program:
             self.source = emission.source(found.lowered, self._chosen.dialect)
         code = self._code(self.source)
         runs = [self._function(code, found.lowered, self.memory.workspace) for _ in range(found.workers)]
-        self._run = runs[0] if found.cut is None or found.parts == 1 else self._in_parts(found.cut, runs)
+        self._run: Run = runs[0] if found.cut is None or found.parts == 1 else self._in_parts(found.cut, runs)
 
     def _lowered(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
         return fused(self._steps(form, given), vars(self._primitives))
 
-    def _planned(self, lowered: Lowered) -> Memory:
+    def _planned(self, lowered: Lowered, is_part: bool) -> Memory:
         """Put steps in order; the memory they need. XLA has an order of its own."""
         itemsize, is_buffered = _BYTES[self.dtype], self._chosen.is_buffered
         if self._chosen.is_jitted:
             return memory_of(lowered, itemsize, self._chosen.dialect)
-        schedule(lowered, is_buffered)
-        return memory_of(lowered, itemsize, self._chosen.dialect) if is_buffered else allocated(lowered, itemsize)
+        schedule(lowered, is_buffered, hands_on=is_part)
+        if is_buffered:
+            return memory_of(lowered, itemsize, self._chosen.dialect, hands_on=is_part)
+        return allocated(lowered, itemsize)
 
     def _steps(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
         has_free_numbers = self._chosen.dialect.scales_products
         return cheapest(form, self._chosen.has_fused_softmax, frozenset(given), has_free_numbers=has_free_numbers)
 
-    def _in_parts(self, cut: Split, runs: list[Run]) -> Run:
+    def _in_parts(self, cut: Split, runs: list[Any]) -> Run:
         model = self.form.model
         axes = {
             name: letter.symbol.layout.index(cut.axis)
@@ -143,12 +145,14 @@ class Program:
                 text = f"{text}\n\ndef prepare(buffer):\n    return run\n"
             given = self._function(self._code(text), lowered, 0)
         total = model.size_of(cut.axis)
-        return Parts(axes, total // self.parts, total, runs, given, self._primitives.add)
+        parts = runs if self._chosen.is_buffered else [handing_on(run) for run in runs]
+        totals = partial(Totals, self._primitives.add, self._primitives.own)
+        return Parts(axes, total // self.parts, total, parts, given, totals)
 
     def _code(self, source: str) -> CodeType:
         return compile(source, f"<program of {self.form.model.name}>", "exec")
 
-    def _function(self, code: CodeType, lowered: Lowered, workspace: int) -> Run:
+    def _function(self, code: CodeType, lowered: Lowered, workspace: int) -> Any:
         # the text is our own: letters of the page come in as names of arrays only
         namespace = dict(vars(self._primitives))
         exec(code, namespace)
@@ -259,6 +263,8 @@ def compile_form(form: Form, engine: str = "numpy", dtype: str = "float64", memo
     >>> result.gradients["Q_0"].shape
     (8, 8)
     """
+    if not isinstance(form, Form):
+        raise FormcalcError(f"a form is compiled, not a {type(form).__name__}: compile(derive(model))")
     if engine not in ENGINES:
         cure = suggestion(engine, ENGINES) or f"engines: {', '.join(ENGINES)}"
         raise FormcalcError(f"unknown engine {engine!r}; {cure}")

@@ -46,18 +46,18 @@ class Emitter(Accumulating):
         fresh = [step for section in program.sections for step in section.steps if is_fresh(step)]
         self.unshared = {value for step in fresh for value in (step.out, *(step.more if isinstance(step, Map) else ()))}
         self.release = Release.of(program) if dialect.releases else Release()
+        #: What makes an array of one's own of a view.
+        self.copy = dialect.copy
 
     def text(self) -> str:
         program = self.program
         in_loops = {value for section in program.sections if isinstance(section, Loop) for value in section.inputs}
-        self.write("def run(arrays, constants, like):")
-        self.depth += 1
+        self.begin()
         for letter, value in program.inputs.items():
             if value not in in_loops:
                 self.write(self.given(value, f'arrays["{letter.name}"]'), value.source)
         for letter, value in program.constants.items():
             self.write(self.given(value, f'constants["{letter.name}"]'), value.source)
-        self.write("gradients = {}")
         self.by_value = {value: letter for letter, value in program.inputs.items()}
         for section in program.sections:
             if isinstance(section, Loop):
@@ -70,9 +70,23 @@ class Emitter(Accumulating):
                 self.coefficient(letter, view)
         for letter, (value, view) in program.values.items():
             self.write(f'gradients["{letter.name}"] = {self.laid(view, value)}', value.source)
-        self.write(f"return {self.scalar(program.loss) if program.loss is not None else None}, gradients")
-        self.depth -= 1
+        self.end(self.scalar(program.loss) if program.loss is not None else "None")
         return "\n".join(self.lines) + "\n"
+
+    def begin(self) -> None:
+        """The head of the function."""
+        self.write("def run(arrays, constants, like):")
+        self.depth += 1
+        self.write("gradients = {}")
+
+    def end(self, loss: str) -> None:
+        """The last line of the function."""
+        self.write(f"return {loss}, gradients")
+        self.depth -= 1
+
+    def give(self, key: str, text: str, comment: str) -> None:
+        """The statement that gives a gradient."""
+        self.write(f"gradients[{key}] = {text}", comment)
 
     def write(self, line: str, comment: str = "") -> None:
         note = f"  # {comment}" if comment else ""
@@ -402,6 +416,6 @@ class Emitter(Accumulating):
         if not self.program.is_turned:
             text = f"-{text}"
         elif value not in self.unshared:
-            text += self.dialect.copy
+            text += self.copy
         self.unshared.discard(value)
-        self.write(f"gradients[{key}] = {text}", f"{letter}: {rows}×{columns}")
+        self.give(key, text, f"{letter}: {rows}×{columns}")

@@ -75,6 +75,7 @@ class Memory:
         workspace: the bytes of the one block that all lie in.
         outputs: the bytes of the gradients.
         inputs: the bytes of weights, data and constants.
+        hands_on: whether gradients lie in the workspace until they are handed on, to be added to those of other parts.
     """
 
     blocks: dict[Value, Block]
@@ -82,6 +83,7 @@ class Memory:
     workspace: int
     outputs: int
     inputs: int
+    hands_on: bool = False
 
     @property
     def peak(self) -> int:
@@ -89,14 +91,19 @@ class Memory:
         return self.workspace + self.outputs
 
     @classmethod
-    def of(cls, program: Lowered, itemsize: int, scratch: Callable[[Step], list[tuple[int, ...]]]) -> Memory:
+    def of(
+        cls, program: Lowered, itemsize: int, scratch: Callable[[Step], list[tuple[int, ...]]], hands_on: bool
+    ) -> Memory:
         """The memory of a lowered program.
 
         Args:
             itemsize: the bytes of one number.
             scratch: the shapes of the arrays that a step needs for itself.
+            hands_on: whether it is the program of a part.
         """
         planner = _Planner(program, itemsize)
+        if not hands_on:
+            planner.outputs()
         planner.merge()
         places = {}
         for section in program.sections:
@@ -106,7 +113,12 @@ class Memory:
         inside = [block for block in dict.fromkeys(planner.blocks.values()) if block.letter is None]
         workspace = place([*inside, *(block for found in places.values() for block in found)])
         return cls(
-            planner.blocks, places, workspace, bytes_of_outputs(program, itemsize), bytes_of_inputs(program, itemsize)
+            planner.blocks,
+            places,
+            workspace,
+            bytes_of_outputs(program, itemsize),
+            bytes_of_inputs(program, itemsize),
+            hands_on,
         )
 
 
@@ -227,7 +239,6 @@ class _Planner:
             self.blocks[value] = Block(self.bytes_of(value.shape), born, read, [value])
         for loop in _loops(program):
             self.loop(loop)
-        self.outputs()
 
     def bytes_of(self, shape: tuple[int, ...]) -> int:
         return aligned(math.prod(shape) * self.itemsize)

@@ -39,6 +39,7 @@ from formcalc.numeric.program.numpy_primitives import (  # noqa: F401
     is_finite,
     one_hot,
     ones_of,
+    own,
     picked,
     prepared,
     rotated,

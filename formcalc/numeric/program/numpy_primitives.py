@@ -229,6 +229,11 @@ def add(total: Array, array: Array) -> Array:
     return np.add(total, array, out=total)
 
 
+def own(array: Array) -> Array:
+    """A copy of an array of the workspace."""
+    return array.copy()
+
+
 def is_finite(x: Array) -> bool:
     """Whether no entry is infinite or no number."""
     return bool(np.isfinite(x).all())
@@ -255,8 +260,8 @@ def prepared(
 
     run = prepare(buffer)
 
-    def call(arrays: dict[str, Array]) -> Any:
+    def call(arrays: dict[str, Array], *more: Callable[[str, Array], None]) -> Any:
         with lock, np.errstate(all="ignore"):
-            return run(arrays, known, like)
+            return run(arrays, known, like, *more)
 
     return call

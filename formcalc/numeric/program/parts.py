@@ -7,8 +7,10 @@ number of targets that a mean divides by, is computed first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
+from threading import Condition
 from typing import Any
 
 from formcalc.algebra import AxisSum, Dimension, Expression, LayerSum, Letter, Power, Product, Sum, Trace, postorder
@@ -127,6 +129,60 @@ def divisors(number: int) -> Iterator[int]:
 #: A program: from arrays to the loss and the gradients.
 Run = Callable[[Mapping[str, Any]], tuple[Any, dict[str, Any]]]
 
+#: Adds a gradient to the total of its weight.
+Add = Callable[[str, Any], None]
+
+#: A program of a part: hands its gradients on as they are made; the loss.
+PartRun = Callable[[Mapping[str, Any], Add], Any]
+
+
+class Totals:
+    """The gradients of all parts, added up weight by weight as they are made.
+
+    Whatever the threads do, the parts come in their order, so that the same is computed in every run.
+
+    Args:
+        add: from a total and an array to their sum, which may be written over the total.
+        own: gives a total of the first array, which is the program's.
+    """
+
+    def __init__(self, add: Callable[[Any, Any], Any], own: Callable[[Any], Any]) -> None:
+        self.gradients: dict[str, Any] = {}
+        self._sum, self._own = add, own
+        self._next: dict[str, int] = {}
+        self._turn = Condition()
+        self._is_over = False
+
+    def add(self, part: int, name: str, array: Any) -> None:
+        """Add the gradient of a part, when those before it have added theirs."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._is_over or self._next.get(name, 0) == part)
+            if self._is_over:
+                raise CancelledError
+        before = self.gradients.get(name)
+        self.gradients[name] = self._own(array) if before is None else self._sum(before, array)
+        with self._turn:
+            self._next[name] = part + 1
+            self._turn.notify_all()
+
+    def cancel(self) -> None:
+        """Nobody waits any more: a part has failed."""
+        with self._turn:
+            self._is_over = True
+            self._turn.notify_all()
+
+
+def handing_on(run: Run) -> PartRun:
+    """A program that gives all gradients at the end, as one of a part."""
+
+    def call(arrays: Mapping[str, Any], add: Add) -> Any:
+        loss, gradients = run(arrays)
+        for name in list(gradients):
+            add(name, gradients.pop(name))
+        return loss
+
+    return call
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -137,58 +193,47 @@ class Parts:
         size: how many sequences, or whatever the batch consists of, a part has, of `total`.
         runs: the program of a part, once for each thread.
         given: the program of what needs the whole batch, if anything does.
-        add: from a total and an array to their sum, which may be written over the total.
+        totals: makes what gradients are added up in.
     """
 
     axes: Mapping[str, int]
     size: int
     total: int
-    runs: Sequence[Run]
-    given: Callable[[Mapping[str, Any]], tuple[Any, dict[str, Any]]] | None
-    add: Callable[[Any, Any], Any]
+    runs: Sequence[PartRun]
+    given: Run | None
+    totals: Callable[[], Totals]
 
     def __call__(self, arrays: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The loss and the gradients of the whole batch."""
         shared = dict(arrays)
         if self.given is not None:
             shared |= self.given(arrays)[1]
-        starts = range(0, self.total, self.size)
-        count = len(self.runs)
-        shares = [starts[k::count] for k in range(count)]
-        if count == 1:
-            return self.share(self.runs[0], shared, shares[0])
-        return alone_in_each(lambda: self.together(shared, shares))
+        totals = self.totals()
+        losses: dict[int, Any] = {}
+        if len(self.runs) == 1:
+            self.share(0, shared, totals, losses)
+        else:
+            alone_in_each(lambda: self.together(shared, totals, losses))
+        loss = losses[0]
+        for part in range(1, self.total // self.size):
+            loss = loss + losses[part]
+        return loss, totals.gradients
 
-    def together(self, shared: Mapping[str, Any], shares: Sequence[range]) -> tuple[Any, dict[str, Any]]:
+    def together(self, arrays: Mapping[str, Any], totals: Totals, losses: dict[int, Any]) -> None:
         """All shares at once, each in a thread of its own."""
-        count = len(shares)
-        with ThreadPoolExecutor(count) as pool:
-            found = list(pool.map(lambda k: self.share(self.runs[k], shared, shares[k]), range(count)))
-            loss, gradients = found[0]
-            for other, _ in found[1:]:
-                loss = loss + other
-            names = list(gradients)
-            list(pool.map(lambda k: self.merge(found, names[k::count]), range(count)))
-        return loss, gradients
+        with ThreadPoolExecutor(len(self.runs)) as pool:
+            found = [pool.submit(self.share, k, arrays, totals, losses) for k in range(len(self.runs))]
+            try:
+                for future in as_completed(found):
+                    future.result()
+            finally:
+                if not all(future.done() for future in found):
+                    totals.cancel()
 
-    def share(self, run: Run, arrays: Mapping[str, Any], starts: range) -> tuple[Any, dict[str, Any]]:
-        """The sums over several parts."""
-        loss, gradients = run(self.part(arrays, starts[0]))
-        for start in starts[1:]:
-            loss = loss + self.added(gradients, *run(self.part(arrays, start)))
-        return loss, gradients
-
-    def added(self, gradients: dict[str, Any], loss: Any, others: dict[str, Any]) -> Any:
-        """Add the gradients of a part, which are gone before the next part runs; its loss."""
-        for name in list(others):
-            gradients[name] = self.add(gradients[name], others.pop(name))
-        return loss
-
-    def merge(self, found: Sequence[tuple[Any, dict[str, Any]]], names: Sequence[str]) -> None:
-        """Add the gradients of all threads to those of the first."""
-        for _, others in found[1:]:
-            for name in names:
-                found[0][1][name] = self.add(found[0][1][name], others[name])
+    def share(self, thread: int, arrays: Mapping[str, Any], totals: Totals, losses: dict[int, Any]) -> None:
+        """The parts of one thread, one after the other."""
+        for part in range(thread, self.total // self.size, len(self.runs)):
+            losses[part] = self.runs[thread](self.part(arrays, part * self.size), partial(totals.add, part))
 
     def part(self, arrays: Mapping[str, Any], start: int) -> dict[str, Any]:
         """The arrays of one part."""

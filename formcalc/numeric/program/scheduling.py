@@ -74,17 +74,17 @@ def advance(graph: Graph) -> None:
                 sections[first].steps.append(step)
 
 
-def schedule(program: Lowered, has_places: bool) -> None:
+def schedule(program: Lowered, has_places: bool, hands_on: bool) -> None:
     """Put the steps of each section in the order that needs the least memory.
 
     Args:
         has_places: whether memory is planned: what is kept for all layers is there until the last of them, and
-            gradients have memory of their own.
+            gradients have memory of their own, unless they are handed on.
     """
     release = Release.of(program)
-    elsewhere = {
-        view.value for letter, view in program.coefficients.items() if has_places and is_laid(program, letter, view)
-    }
+    elsewhere: set[Value] = set()
+    if has_places and not hands_on:
+        elsewhere = {view.value for letter, view in program.coefficients.items() if is_laid(program, letter, view)}
     for section in program.sections:
         local = {value for step in section.steps for value in release.after.get(step, ())}
         if isinstance(section, Loop) and has_places and len(section.values) > 1:
@@ -99,9 +99,8 @@ def _schedule(section: Section, local: Collection[Value], elsewhere: Collection[
     groups = [Group((step,)) for step in rest]
     if between:
         read = {value for step in rest for value, _ in step.operands}
-        inner = _Memory(
-            [Group((step,)) for step in between], {value for value in local if value not in read}, elsewhere
-        )
+        inside = {value for value in local if value not in read}
+        inner = _Memory([Group((step,)) for step in between], inside, elsewhere)
         order = inner.best()
         groups.append(Group(tuple(between[place] for place in order), inner.peak(order)))
     order = _Memory(groups, local, elsewhere).best()
