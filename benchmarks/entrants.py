@@ -24,13 +24,18 @@ ENGINES = {
     "numpy program": "numpy",
     "numpy program, half the memory": "numpy",
     "numba program": "numba",
+    "numba program, half the memory": "numba",
     "torch program": "torch",
+    "torch program, half the memory": "torch",
     "torch program, compiled": "torch",
     "jax program": "jax",
 }
 
 #: Those that programs are compared with.
 PEERS = tuple(name for name in ENGINES if "program" not in name)
+
+#: Those with a limit, half of what torch needs.
+LIMITED = tuple(name for name in ENGINES if name.endswith("half the memory"))
 
 #: Those that take long to compile.
 COMPILED = ("torch.compile", "torch program, compiled")
@@ -110,13 +115,9 @@ class Entrants:
                 return self._torch(name)
             case "jax":
                 return self._jax()
-            case "numpy program" | "numba program":
-                return self._buffered(name, None)
-            case "numpy program, half the memory":
-                return self._buffered(name, limit)
-            case "torch program" | "torch program, compiled":
-                return self._torch_program(name)
-        return self._jax_program()
+            case "jax program":
+                return self._jax_program()
+        return self._torch_program(name, limit) if ENGINES[name] == "torch" else self._buffered(name, limit)
 
     def _peer_arrays(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Weights as a peer keeps them, and data."""
@@ -180,10 +181,10 @@ class Entrants:
             program.peak,
         )
 
-    def _torch_program(self, name: str) -> Entrant:
+    def _torch_program(self, name: str, limit: int | None) -> Entrant:
         import torch
 
-        program = self._compile("torch", None)
+        program = self._compile("torch", limit)
         prepared = program.prepare(self.arrays)
         run = torch.compile(program.run, dynamic=False) if name.endswith("compiled") else program.run
         return Entrant(

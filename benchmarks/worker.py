@@ -15,14 +15,12 @@ import numpy as np
 
 from benchmarks import depth
 from benchmarks.cases import CASES, Case
-from benchmarks.entrants import Entrant, Entrants
+from benchmarks.entrants import LIMITED, Entrant, Entrants
 from benchmarks.measurement import Depth, Measurement, Note, written
 from benchmarks.timing import medians, peak_flops
 
 #: The largest relative difference of gradients that rounding explains.
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
-
-LIMITED = "numpy program, half the memory"
 
 
 def differences(entrants: Mapping[str, Entrant]) -> dict[str, float]:
@@ -43,14 +41,14 @@ def entered(entrants: Entrants, say: Callable[[str], None]) -> tuple[dict[str, E
     """Those that take part, and their peaks of memory; one that fails, or differs from the others, is left out."""
     found: dict[str, Entrant] = {}
     peaks: dict[str, int] = {}
-    for name in sorted(entrants.names, key=lambda name: name == LIMITED):
+    for name in sorted(entrants.names, key=LIMITED.__contains__):
         title = f"{entrants.case.title}, {entrants.dtype}, {name}"
         autodiff = peaks.get("torch", peaks.get("jax"))
-        if name == LIMITED and autodiff is None:
+        if name in LIMITED and autodiff is None:
             say(f"{title}: left out, for there is no autodiff to halve the memory of")
             continue
         try:
-            found[name] = entrants.make(name, autodiff // 2 if name == LIMITED and autodiff else None)
+            found[name] = entrants.make(name, autodiff // 2 if name in LIMITED and autodiff else None)
             peaks[name] = found[name].peak()
         except Exception as error:  # the others are measured nevertheless
             found.pop(name, None)

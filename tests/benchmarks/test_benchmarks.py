@@ -18,7 +18,7 @@ from benchmarks.pages import BEGIN, END, between_marks
 from benchmarks.timing import medians
 from benchmarks.worker import LIMITED, TOLERANCE, differences, entered, measured
 
-EAGER = tuple(name for name in ENGINES if name not in (*COMPILED, LIMITED))
+EAGER = tuple(name for name in ENGINES if name not in (*COMPILED, *LIMITED))
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from formcalc.numeric.program.attention import attend
 from formcalc.numeric.program.cross_entropy import cross_entropy
 from formcalc.numeric.program.graph import Graph, is_map
+from formcalc.numeric.program.kernels_apart import APART, set_apart
 from formcalc.numeric.program.layer_norms import layer_norm, rms_norm
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct
@@ -106,5 +107,6 @@ FUSIONS: tuple[Fusion, ...] = (
     Fusion("LayerNorm with gain and bias", ("layer_norm", "layer_norm_slope"), layer_norm),
     Fusion("RMSNorm with gain", ("rms_norm", "rms_norm_slope"), rms_norm),
     Fusion("what lets go of more than it makes comes before a loop", (), advance),
+    Fusion("products in kernels of their own", (APART,), set_apart),
     Fusion("sums accumulated in the product", ("accumulate",), accumulate),
 )

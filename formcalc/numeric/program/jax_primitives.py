@@ -214,6 +214,12 @@ _SCALE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
 
 
+def apart(x: Array) -> Array:
+    """The same numbers, in a kernel of their own; XLA takes barriers away before it makes kernels."""
+    kind = jnp.finfo(x.dtype)
+    return jax.lax.reduce_precision(x, kind.nexp, kind.nmant)
+
+
 def add(total: Array, array: Array) -> Array:
     """The sum."""
     return total + array
