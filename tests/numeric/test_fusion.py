@@ -132,3 +132,26 @@ def test_bfloat16(text):
     largest = max(abs(value).max() for value in reference.values())
     for name, value in reference.items():
         assert abs(np.asarray(result.coefficients[name].float()) - value).max() < 0.05 * largest, name
+
+
+CHAIN = """dims T = 5, d = 4
+data X, Y: T×d
+weights W, V: d×d
+E = Y - tanh(X V) W
+loss = 1/2 trace(E^t E)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        (CHAIN, 1),  # W E^t, through the slope of tanh, goes into the gradient of V alone
+        (CHAIN.replace("tanh(X V) W", "X V"), 0),
+        (CHAIN.replace("X V)", "X V + C b)").replace("weights ", "ones C: T×1\nweights b: 1×d   "), 0),  # and of b
+    ],
+)
+def test_products_that_only_products_read_are_kept_apart_in_jax(text, apart):
+    form = fc.derive(fc.load(text))
+    assert fc.compile(form, "jax").source.count(" = apart(") == apart
+    assert "apart(" not in fc.compile(form, "torch").source
+    check(form, fc.sample(form.model), "jax")

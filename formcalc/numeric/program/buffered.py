@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from formcalc.algebra import Letter
-from formcalc.numeric.program.dialects import NUMPY, Dialect
+from formcalc.numeric.program.dialects import Dialect
 from formcalc.numeric.program.emission import Emitter
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
@@ -58,15 +58,10 @@ def _is_scale_inside(step: Contract, product: MatrixProduct, dialect: Dialect) -
     """Whether the scale of a product goes to an operand, which is smaller than the result."""
     side = product.sides[product.small]
     return (
-        not _takes_scale(dialect)
+        not dialect.scales_products
         and step.scale != 1
         and math.prod(product.sizes[x] for x in side.names) < step.out.entries
     )
-
-
-def _takes_scale(dialect: Dialect) -> bool:
-    """Whether matrices are multiplied and scaled at once."""
-    return dialect.product != NUMPY.product
 
 
 def _is_scaled(step: Map, place: int) -> bool:
@@ -327,7 +322,7 @@ class BufferedEmitter(Emitter):
             if product.is_grouped:
                 target = f"{target}.reshape({shape_of(product.shape(groups))})"
         is_after = step.scale != 1 and not is_inside
-        is_along = is_after and _takes_scale(self.dialect)
+        is_along = is_after and self.dialect.scales_products
         factor = f", scale={step.scale!r}" if is_along else ""
         lines.append(f"{self.dialect.product}({texts[0]}, {texts[1]}, out={target}{factor})")
         if "result" in needed:

@@ -11,9 +11,9 @@ class Dialect:
 
     Attributes:
         copy: none where arrays are not changed.
-        scales_products: whether a product of matrices takes a scale along.
+        scales_products: whether a product of matrices takes a scale along; otherwise numbers go where they cost least.
         releases: whether an array is let go of as soon as nothing reads it any more.
-        product: what writes a product of matrices, times a scale, to an array; ``np.matmul`` takes no scale.
+        product: what writes a product of matrices to an array.
     """
 
     module: str
@@ -25,6 +25,6 @@ class Dialect:
 
 
 NUMPY = Dialect("np", "transpose", ".copy()")
-NUMBA = Dialect("np", "transpose", ".copy()", product="matmul")
+NUMBA = Dialect("np", "transpose", ".copy()", scales_products=True, product="matmul")
 JAX = Dialect("jnp", "transpose", "")
 TORCH = Dialect("torch", "permute", ".clone()", True, True)

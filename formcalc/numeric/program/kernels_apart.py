@@ -1,4 +1,4 @@
-"""Products of matrices that a compiler would put in one kernel, and compute the first one again for each tile of the other.
+"""Products of matrices that a compiler would put in one kernel, the first one done again for each tile of the other.
 
 XLA does so on CPUs where nothing else reads the first product, and takes ten times as long.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from formcalc.errors import EvaluationError
@@ -14,8 +15,8 @@ from formcalc.numeric.program.values import Contract, Loop, Map, Step
 
 
 def traced_source(program: Lowered, dialect: Dialect) -> str:
-    """The function ``run``, which hands every value it computes to ``look(value, text)``."""
-    return _TracingEmitter(program, dialect).text()
+    """The function ``run``, which hands every value it computes to ``look(value, text)``, and lets go of none."""
+    return _TracingEmitter(program, replace(dialect, scales_products=False, releases=False)).text()
 
 
 def looking(name: str, dtype: str, is_finite: Callable[[Any], bool]) -> Callable[[Any, str], None]:
