@@ -80,6 +80,7 @@ def schedule(program: Lowered, has_places: bool, hands_on: bool) -> None:
     Args:
         has_places: whether memory is planned: what is kept for all layers is there until the last of them, and
             gradients have memory of their own, unless they are handed on.
+        hands_on: whether it is the program of a part.
     """
     release = Release.of(program)
     elsewhere: set[Value] = set()
