@@ -92,7 +92,7 @@ def test_the_peak_is_what_is_allocated(share, dtype):
     finally:
         tracemalloc.stop()
     # the workspaces are there before the run
-    measured = peak + program.memory.workspace * (program.parts if share == 1 else 1)
+    measured = peak + program.memory.workspace * program.workers
     assert program.peak == pytest.approx(measured, rel=0.1)
 
 

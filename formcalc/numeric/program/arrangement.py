@@ -1,7 +1,7 @@
 """How a program is run: the batch whole, or in parts side by side or one after the other; what is computed again.
 
 Without a limit of memory the fastest arrangement is taken: large batches are shared out among the cores. With one, the
-first that fits, of those that cost the least time: fewer parts at once, more parts, and then values that are computed
+first that fits, of those that cost the least time: more parts, one part at a time, and then values that are computed
 again in the backward pass rather than kept.
 """
 
@@ -99,11 +99,12 @@ class _Arrangements:
         total = 1 if self.cut is None else self.form.model.size_of(self.cut.axis)
         shared = max(count for count in divisors(total) if count <= self.workers) if is_large else 1
         counts = [count for count in divisors(total) if count >= shared]
+        found = []
         for count in counts if limit is not None else counts[:1]:
-            found = self.of(self.part(count), count, shared)
-            yield found
-            if shared > 1:
-                yield replace(found, workers=1)
+            found.append(self.of(self.part(count), count, shared))
+            yield found[-1]
+        if shared > 1:
+            yield from (replace(one, workers=1) for one in found)
         if limit is not None:
             for count in dict.fromkeys((1, counts[-1])):
                 yield from self.recomputing(count, limit)

@@ -87,6 +87,7 @@ class Program:
         engine: ``numpy``, ``numba``, ``jax`` or ``torch``.
         dtype: the type of all floating point arrays.
         parts: in how many parts the batch runs.
+        workers: how many of them run side by side, each with a workspace of its own.
         plan: its steps, with shapes, operations and bytes.
         memory: where its arrays lie, and what they need; of one part.
         peak: the bytes that a run needs beside its inputs.
@@ -101,7 +102,7 @@ class Program:
         self._primitives = _imported(self._chosen.primitives, engine)
         workers = threads.workers() if self._chosen.is_buffered else 1
         found = arrange(form, self._lowered, self._planned, workers, memory)
-        self.parts = found.parts
+        self.parts, self.workers = found.parts, found.workers
         self.memory: Memory = found.memory
         self.peak = found.peak
         self.plan = Plan.of(found.lowered, form, _BYTES[dtype], found.parts, found.peak, found.recomputed)
