@@ -17,7 +17,7 @@ from formcalc.numeric.selection import dense
 from formcalc.operators import Differential, Operator
 
 #: Up to so many steps, jax compiles a gradient whole; the time of XLA grows with their square.
-WHOLE = 500
+WHOLE = 1000
 
 
 def _missing(name: str) -> MissingEngineError:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from formcalc.numeric.program.matrix_product import MatrixProduct, Side
+from formcalc.numeric.program.matrix_product import MatrixProduct
+from formcalc.numeric.program.multiplication import Multiplying
 from formcalc.numeric.program.spelling import shape_of
-from formcalc.numeric.program.values import Accumulated, Contract, Labelled
+from formcalc.numeric.program.values import Accumulated, Labelled
 
 
-class Accumulating:
+class Accumulating(Multiplying):
     """The part of an emitter that writes them, with operands as the emitter writes these."""
 
     def aligned(self, operand: Labelled, slots: tuple[str, ...]) -> str:
         """An operand with an axis for every slot."""
-        raise NotImplementedError
-
-    def side(self, step: Contract, side: Side) -> str:
-        """An operand of a product."""
-        raise NotImplementedError
-
-    def grouped(self, text: str, side: Side, product: MatrixProduct) -> str:
-        """An array as a matrix."""
         raise NotImplementedError
 
     def accumulated(self, step: Accumulated) -> str:

@@ -184,7 +184,7 @@ RESERVED = (
         "torch",
     }
     # those that numpy has not
-    | {"matmul", "accumulate", "scaled_product", "hidden"}
+    | {"matmul", "accumulate", "scaled_product", "hidden", "apart"}
     | {"attention", "attention_slope", "masked_attention", "masked_attention_slope"}
     | {"layer_norm", "layer_norm_slope", "rms_norm", "rms_norm_slope"}
 )
