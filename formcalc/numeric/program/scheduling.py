@@ -17,8 +17,8 @@ from formcalc.numeric.program.memory import is_laid
 from formcalc.numeric.program.release import Release
 from formcalc.numeric.program.values import Loop, Section, Step, Value, is_fresh, made
 
-#: How many beginnings are kept.
-BEAM = 8
+#: How many beginnings are kept; with more, programs of the benchmarks need no less.
+BEAM = 4
 
 
 @dataclass(frozen=True)
