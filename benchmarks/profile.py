@@ -106,11 +106,13 @@ def main() -> None:
         found = profile(program, arrays_of(model))
     total = sum(found.values())
     products = sum(found[name] for name in PRODUCTS)
-    print(f"{CASES[options.case].title}, {options.engine}, {options.dtype}, one thread: {total * 1e3:.2f} ms")
     rate = program.plan.product_flops / products / 1e9 if products else np.nan
-    print(f"products of matrices: {products / total:.0%}, at {rate:.0f} GFLOP/s")
-    for name, seconds in found.most_common():
-        print(f"{seconds * 1e3:9.3f} ms {seconds / total:6.1%}  {name}")
+    lines = [
+        f"{CASES[options.case].title}, {options.engine}, {options.dtype}, one thread: {total * 1e3:.2f} ms",
+        f"products of matrices: {products / total:.0%}, at {rate:.0f} GFLOP/s",
+    ]
+    lines += [f"{seconds * 1e3:9.3f} ms {seconds / total:6.1%}  {name}" for name, seconds in found.most_common()]
+    print("\n".join(lines))  # at once, so that `head` may go before the end
 
 
 if __name__ == "__main__":
