@@ -108,7 +108,7 @@ def test_a_part_that_fails_ends_the_others():
         add("W", arrays["x"])
         return 0.0
 
-    totals = partial(Totals, lambda total, array: total + array, lambda array: array)
+    totals = partial(Totals, lambda total, array: total + array, False)
     parts = Parts({"x": 0}, 1, 4, [run] * 4, None, totals)
     with pytest.raises(ZeroDivisionError):
         parts({"x": np.arange(4)})

@@ -21,7 +21,7 @@ from formcalc.numeric.export.writer import Writer
 from formcalc.numeric.program.compiled import ENGINES, Engine
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.rewriting import cheapest
-from formcalc.numeric.program.values import Loop, View
+from formcalc.numeric.program.values import View
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Functions:
         """The last statement: gradients, those of layers as stacks."""
         writer.blank()
         texts = list(first)
-        done = {letter for section in program.sections if isinstance(section, Loop) for letter in section.coefficients}
+        done = program.in_layers
         by_name = {letter.name: letter for letter in program.coefficients}
         for argument in order:
             letter = by_name[argument.letter.name]

@@ -36,17 +36,13 @@ class _Run:
         self.names: dict[Value, int] = {}
         self.kept: dict[tuple[Value, int], int] = {}
         self.live = self.peak = 0
-        layers = {
-            letter for section in program.sections if isinstance(section, Loop) for letter in section.coefficients
-        }
         for section in program.sections:
             if isinstance(section, Loop):
                 self.loop(section)
             else:
                 self.steps(section.steps)
-        for letter, view in program.coefficients.items():
-            if letter not in layers:
-                self.hold(self.names.get(view.value, 0))
+        for letter in program.coefficients.keys() - program.in_layers:
+            self.hold(self.names.get(program.coefficients[letter].value, 0))
 
     # arrays
 

@@ -83,7 +83,7 @@ class BufferedEmitter(Emitter):
         self.memory = memory
         self.unshared = set()  # what the workspace holds is copied for the caller
         self.copy = "" if memory.hands_on else dialect.copy
-        loops = [section for section in program.sections if isinstance(section, Loop)]
+        loops = program.loops
         named = {value for loop in loops for value in (*loop.saves, *loop.loads)}
         named |= {value for loop in loops for state in loop.states for value in (state.value, state.end)}
         #: Blocks with a copy for each layer, or for this layer and the next; their names change from layer to layer.
@@ -157,7 +157,7 @@ class BufferedEmitter(Emitter):
     def allocate(self, block: Block, letter: Letter) -> None:
         """Memory for a gradient, which the caller keeps."""
         self.allocated.add(block)
-        key = indexed(letter, self.index) if self.is_in_layers(letter) else f'"{letter.name}"'
+        key = indexed(letter, self.index) if letter in self.program.in_layers else f'"{letter.name}"'
         shape = tuple(self.program.inputs[letter].sizes.values())
         names = [value.name for value in block.values]
         text = f"gradients[{key}] = np.empty({tuple_of(shape)}, like.dtype)"
@@ -167,9 +167,6 @@ class BufferedEmitter(Emitter):
         else:
             self.write(text)
             self.write(f"{' = '.join(names)} = gradients[{key}].reshape({shape_of(own)})")
-
-    def is_in_layers(self, letter: Letter) -> bool:
-        return any(isinstance(s, Loop) and letter in s.coefficients for s in self.program.sections)
 
     def nothing(self, total: Value) -> str:
         block = self.memory.blocks[total]

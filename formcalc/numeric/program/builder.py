@@ -169,20 +169,8 @@ RESERVED = (
     frozenset(keyword.kwlist)
     | frozenset(dir(builtins))
     | frozenset(vars(numpy_primitives))
-    | {
-        "run",
-        "arrays",
-        "constants",
-        "gradients",
-        "like",
-        "prepare",
-        "buffer",
-        "add_to_total",
-        "k",
-        "jax",
-        "jnp",
-        "torch",
-    }
+    | {"run", "arrays", "constants", "gradients", "like", "prepare", "buffer", "add_to_total", "k"}
+    | {"jax", "jnp", "torch"}
     # those that numpy has not
     | {"matmul", "accumulate", "scaled_product", "hidden", "apart"}
     | {"attention", "attention_slope", "masked_attention", "masked_attention_slope"}

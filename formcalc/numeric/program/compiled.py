@@ -147,7 +147,7 @@ class Program:
             given = self._function(self._code(text), lowered, 0)
         total = model.size_of(cut.axis)
         parts = runs if self._chosen.is_buffered else [handing_on(run) for run in runs]
-        totals = partial(Totals, self._primitives.add, self._primitives.own)
+        totals = partial(Totals, self._primitives.add, self._chosen.is_buffered)
         return Parts(axes, total // self.parts, total, parts, given, totals)
 
     def _code(self, source: str) -> CodeType:

@@ -50,7 +50,7 @@ class Emitter(Accumulating):
 
     def text(self) -> str:
         program = self.program
-        in_loops = {value for section in program.sections if isinstance(section, Loop) for value in section.inputs}
+        in_loops = {value for loop in program.loops for value in loop.inputs}
         self.begin()
         for letter, value in program.inputs.items():
             if value not in in_loops:
@@ -63,7 +63,7 @@ class Emitter(Accumulating):
                 self.loop(section)
             else:
                 self.steps(section.steps)
-        done = {letter for section in program.sections if isinstance(section, Loop) for letter in section.coefficients}
+        done = program.in_layers
         for letter, view in program.coefficients.items():
             if letter not in done:
                 self.coefficient(letter, view)

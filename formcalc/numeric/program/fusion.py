@@ -15,7 +15,7 @@ from formcalc.numeric.program.matrix_product import MatrixProduct
 from formcalc.numeric.program.pruning import keep_for_later, prune
 from formcalc.numeric.program.rotary import rotary
 from formcalc.numeric.program.scheduling import advance
-from formcalc.numeric.program.values import Accumulated, Contract, Labelled, Loop, Map, Section
+from formcalc.numeric.program.values import Accumulated, Contract, Labelled, Map, Section
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def _product(graph: Graph, section: Section, step: Map, operand: Labelled, numbe
 
 def order_results(graph: Graph) -> None:
     """The axes of a product lie as those of its operands do, where this spares the copy of an operand."""
-    loops = [section for section in graph.program.sections if isinstance(section, Loop)]
-    added = {view.value for loop in loops for _, view in loop.sums}  # to totals, whose axes lie as theirs do
+    # to totals, whose axes lie as theirs do
+    added = {view.value for loop in graph.program.loops for _, view in loop.sums}
     for step in graph.sections:
         if not isinstance(step, Contract) or step.product_flops == 0 or step.out in added:
             continue

@@ -225,11 +225,6 @@ def add(total: Array, array: Array) -> Array:
     return total + array
 
 
-def own(array: Array) -> Array:
-    """The array, which is one's own already."""
-    return array
-
-
 def is_finite(x: Array) -> bool:
     """Whether no entry is infinite or no number."""
     return bool(jnp.isfinite(x).all())

@@ -6,7 +6,7 @@ XLA does so on CPUs where nothing else reads the first product, and takes ten ti
 from __future__ import annotations
 
 from formcalc.numeric.program.graph import Graph
-from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Section, Step, Value
+from formcalc.numeric.program.values import Contract, Labelled, Map, Section, Step, Value
 
 #: The step after which nothing is put in one kernel with what follows.
 APART = "apart"
@@ -17,8 +17,7 @@ def set_apart(graph: Graph) -> None:
 
     The steps between layers do not count: the last layer is without them.
     """
-    loops = [section for section in graph.program.sections if isinstance(section, Loop)]
-    between = {step for loop in loops for step in loop.between_layers}
+    between = {step for loop in graph.program.loops for step in loop.between_layers}
 
     def comes_from_product(section: Section, value: Value) -> bool:
         """Whether a product of this section goes into a value, through functions that nothing else reads."""

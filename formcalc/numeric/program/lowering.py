@@ -70,6 +70,16 @@ class Lowered:
         loss = [] if self.loss is None else [self.loss]
         return [*loss, *self.coefficients.values(), *(view for _, view in self.values.values())]
 
+    @property
+    def loops(self) -> list[Loop]:
+        """The sections that are layers."""
+        return [section for section in self.sections if isinstance(section, Loop)]
+
+    @property
+    def in_layers(self) -> set[Letter]:
+        """The weights of layers, whose coefficients are computed layer by layer."""
+        return {letter for loop in self.loops for letter in loop.coefficients}
+
 
 class Lowering(Maps):
     """The steps that compute the loss of a model and every coefficient of its form, as the pages write them.

@@ -9,7 +9,7 @@ it meets in time allow (first fit).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from formcalc.algebra import Letter
@@ -135,7 +135,7 @@ def bytes_of_inputs(program: Lowered, itemsize: int) -> int:
 
 def _bytes_of_input(program: Lowered, value: Value, itemsize: int) -> int:
     """The bytes of an array, or of those of all layers."""
-    repeats = next((len(loop.values) for loop in _loops(program) if value in loop.inputs), 1)
+    repeats = next((len(loop.values) for loop in program.loops if value in loop.inputs), 1)
     return aligned(value.entries * itemsize) * repeats
 
 
@@ -161,10 +161,6 @@ def place(blocks: list[Block]) -> int:
         block.offset = offset
         placed.append(block)
     return max((block.offset + block.extent for block in placed), default=0)
-
-
-def _loops(program: Lowered) -> Iterator[Loop]:
-    return (section for section in program.sections if isinstance(section, Loop))
 
 
 class _Times:
@@ -199,7 +195,7 @@ class _Times:
                 self.note(view.value, self.last, None)
 
     def _is_total(self, value: Value, program: Lowered) -> bool:
-        return any(value is total for loop in _loops(program) for total, _ in loop.sums)
+        return any(value is total for loop in program.loops for total, _ in loop.sums)
 
     def section(self, section: Section) -> None:
         for step in section.steps:
@@ -237,7 +233,7 @@ class _Planner:
         for value, born in times.born.items():
             read = max(times.read.get(value, 0), born)
             self.blocks[value] = Block(self.bytes_of(value.shape), born, read, [value])
-        for loop in _loops(program):
+        for loop in program.loops:
             self.loop(loop)
 
     def bytes_of(self, shape: tuple[int, ...]) -> int:
@@ -267,10 +263,10 @@ class _Planner:
 
     def outputs(self) -> None:
         """Find the values that can be made in the memory of a gradient at once."""
-        handed = {state.value for loop in _loops(self.program) for state in loop.states}
+        handed = {state.value for loop in self.program.loops for state in loop.states}
         kept = {self.blocks[value] for value in handed if value in self.blocks}
-        layers = {letter: loop for loop in _loops(self.program) for letter in loop.coefficients}
-        totals = {total for loop in _loops(self.program) for total, _ in loop.sums}
+        layers = {letter: loop for loop in self.program.loops for letter in loop.coefficients}
+        totals = {total for loop in self.program.loops for total, _ in loop.sums}
         for letter, view in self.program.coefficients.items():
             block, home = self.blocks.get(view.value), self.times.home.get(view.value)
             if block is None or block.copies > 1 or block in kept or block.letter is not None:

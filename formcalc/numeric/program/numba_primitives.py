@@ -39,7 +39,6 @@ from formcalc.numeric.program.numpy_primitives import (  # noqa: F401
     is_finite,
     one_hot,
     ones_of,
-    own,
     picked,
     prepared,
     rotated,

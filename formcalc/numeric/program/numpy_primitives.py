@@ -229,11 +229,6 @@ def add(total: Array, array: Array) -> Array:
     return np.add(total, array, out=total)
 
 
-def own(array: Array) -> Array:
-    """A copy of an array of the workspace."""
-    return array.copy()
-
-
 def is_finite(x: Array) -> bool:
     """Whether no entry is infinite or no number."""
     return bool(np.isfinite(x).all())

@@ -143,12 +143,12 @@ class Totals:
 
     Args:
         add: from a total and an array to their sum, which may be written over the total.
-        own: gives a total of the first array, which is the program's.
+        is_copied: whether the arrays are of the workspace of a program, which writes over them.
     """
 
-    def __init__(self, add: Callable[[Any, Any], Any], own: Callable[[Any], Any]) -> None:
+    def __init__(self, add: Callable[[Any, Any], Any], is_copied: bool) -> None:
         self.gradients: dict[str, Any] = {}
-        self._sum, self._own = add, own
+        self._sum, self._is_copied = add, is_copied
         self._next: dict[str, int] = {}
         self._turn = Condition()
         self._is_over = False
@@ -160,7 +160,10 @@ class Totals:
             if self._is_over:
                 raise CancelledError
         before = self.gradients.get(name)
-        self.gradients[name] = self._own(array) if before is None else self._sum(before, array)
+        if before is not None:
+            self.gradients[name] = self._sum(before, array)
+        else:
+            self.gradients[name] = array.copy() if self._is_copied else array
         with self._turn:
             self._next[name] = part + 1
             self._turn.notify_all()

@@ -28,8 +28,8 @@ def recomputing(program: Lowered, count: int) -> int:
         count: how many values of a layer are dropped.
     """
     homes = {value: section for section in program.sections for step in section.steps for value in made(step)}
-    homes |= {state.value: loop for loop in _loops(program) for state in loop.states}
-    homes |= {value: loop for loop in _loops(program) for value in loop.inputs}
+    homes |= {state.value: loop for loop in program.loops for state in loop.states}
+    homes |= {value: loop for loop in program.loops for value in loop.inputs}
     written: list[tuple[Loop, Step]] = []
     for forward, backward in _pairs(program):
         dropped: set[Value] = set()
@@ -44,13 +44,9 @@ def recomputing(program: Lowered, count: int) -> int:
     return sum(loop.times(step) * step.flops for loop, step in written if step in loop.steps)
 
 
-def _loops(program: Lowered) -> Iterator[Loop]:
-    return (section for section in program.sections if isinstance(section, Loop))
-
-
 def _pairs(program: Lowered) -> Iterator[tuple[Loop, Loop]]:
     """Loops of the forward pass with those that read what they keep."""
-    loops = [*_loops(program)]
+    loops = program.loops
     for place, forward in enumerate(loops):
         for backward in loops[place + 1 :]:
             if _kept(forward, backward):

@@ -39,7 +39,7 @@ class Rewriting:
             if value not in outline.words:
                 self.named.setdefault(word.keys[word.whole], (value, word))
         self.added = set(planner.sums.values())
-        loops = [section for section in lowering.result.sections if isinstance(section, Loop)]
+        loops = lowering.result.loops
         states = [state for loop in loops for state in loop.states]
         self.states = {state.value for state in states}
         self.handed_on = {state.outgoing.value for state in states if state.outgoing is not None}

@@ -345,11 +345,6 @@ def add(total: Array, array: Array) -> Array:
     return total.add_(array)
 
 
-def own(array: Array) -> Array:
-    """The array, which is one's own already."""
-    return array
-
-
 def is_finite(x: Array) -> bool:
     """Whether no entry is infinite or no number."""
     return bool(torch.isfinite(x).all())
