@@ -17,6 +17,7 @@ from numba import types
 
 from formcalc.numeric.program import mkl, numba_kernel, numba_products
 from formcalc.numeric.program import numba_primitives as compiled
+from formcalc.numeric.program.slopes import FUNCTIONS as FUNCTIONS_OF_SLOPES
 
 ULPS = 4
 
@@ -86,6 +87,21 @@ def test_functions_are_exact_to_a_few_units_in_the_last_place(name, dtype):
     bound = share * (np.maximum(1, abs(wanted)) if name in ABSOLUTE else abs(wanted)) + np.finfo(dtype).tiny
     assert found.dtype == dtype
     assert (abs(found.astype(float) - wanted) <= bound).all()
+
+
+@BOTH
+@pytest.mark.parametrize("module", [plain, compiled])
+@pytest.mark.parametrize("name", FUNCTIONS_OF_SLOPES)
+@pytest.mark.parametrize("rows", [3, 100])
+def test_slopes_give_the_values_of_their_functions(rows, name, module, dtype):
+    rng = np.random.default_rng(0)
+    x, r = rng.uniform(-6, 6, (2, rows, 1024)).astype(dtype)
+    slope, value = getattr(module, f"{name}_slope"), np.empty_like(x)
+    alone = slope(x, r)
+    assert slope(x, r, out=r, value=value) is r
+    np.testing.assert_array_equal(r, alone)
+    near = {"rtol": 0, "atol": 20 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(value, getattr(module, name)(x), **near)
 
 
 @BOTH

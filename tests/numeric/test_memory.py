@@ -70,6 +70,31 @@ def test_a_batch_runs_in_parts_before_anything_is_computed_again():
     assert f"in {limited.parts} parts" in str(limited.plan)
 
 
+def test_what_a_pass_or_two_computes_again_is_not_kept():
+    source = fc.compile(stack()).source
+    assert "F_i_saved" in source  # the argument of GELU
+    for name in ("N_i", "R_i"):  # norms, with gain and bias
+        assert f"{name}_saved" not in source
+        assert f"out={name}_again)" in source
+    assert "gelu_tanh_slope(F_i, " in source
+    assert ", value=" in source
+
+
+def test_what_several_loops_compute_again_has_names_of_its_own():
+    source = fc.compile(fc.derive(fc.derive(fc.load("gpt2")))).source
+    assert "t6_again = buffer(" in source
+    assert "t6_again_2 = buffer(" in source
+
+
+def test_parts_hand_gradients_on_as_they_are_made(monkeypatch):
+    monkeypatch.setattr(arrangement, "WORTH_SHARING", -1)
+    monkeypatch.setattr(threads, "workers", lambda: 2)
+    lines = fc.compile(stack()).source.splitlines()
+    made = next(k for k, line in enumerate(lines) if "np.matmul(" in line and "out=dU_i)" in line)
+    assert 'add_to_total(f"U_{i}"' in lines[made + 1]
+    assert any("np.matmul(" in line for line in lines[made + 2 :])
+
+
 def test_the_peak_of_a_limited_program_rises_with_the_limit():
     form = stack()
     whole = fc.compile(form).peak
@@ -80,7 +105,7 @@ def test_the_peak_of_a_limited_program_rises_with_the_limit():
 @pytest.mark.parametrize("share", [1, 0.7, 0.45])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_peak_is_what_is_allocated(share, dtype):
-    form = stack(T=64, N=64)  # functions entry by entry work on a strip of 128 KiB, which is not planned
+    form = stack(T=96, N=96)  # functions entry by entry work on a strip of 128 KiB, which is not planned
     program = fc.compile(form, dtype=dtype)
     if share < 1:
         program = fc.compile(form, dtype=dtype, memory=int(program.peak * share))

@@ -18,6 +18,9 @@ from formcalc.numeric.program.memory import Block, Memory
 from formcalc.numeric.program.spelling import indexed, shape_of, spelled, tuple_of
 from formcalc.numeric.program.values import Contract, Fused, Loop, Map, Step, Value, View, made
 
+#: What primitives call a second result; for a slope, it is the value of its function.
+_MORE = {"norm": "inverse", "rms": "inverse"}
+
 
 def scratch(step: Step, dialect: Dialect) -> dict[str, tuple[int, ...]]:
     """The arrays that a step needs for itself, by a suffix of their names: operands in another order or scaled."""
@@ -153,6 +156,7 @@ class BufferedEmitter(Emitter):
                     self.allocate(block, block.letter)
             for line in self.contracting(step) if isinstance(step, Contract) else self.mapping(step):
                 self.write(line)
+            self.give_made(step)
 
     def allocate(self, block: Block, letter: Letter) -> None:
         """Memory for a gradient, which the caller keeps."""
@@ -204,7 +208,7 @@ class BufferedEmitter(Emitter):
             operands, outs = self.fused_operands(step), [self.results(step)]
         else:
             operands = [self.aligned(operand, slots) for operand in step.operands]
-            outs = [f"out={out}", *(f"inverse={value.name}" for value in step.more)]
+            outs = [f"out={out}", *(f"{_MORE.get(step.operation, 'value')}={value.name}" for value in step.more)]
         return [f"{spelled(step.operation)}({', '.join([*operands, *map(repr, step.numbers), *outs])})"]
 
     def results(self, step: Fused) -> str:

@@ -25,8 +25,10 @@ from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.memory import Memory
 from formcalc.numeric.program.parts import Parts, Run, Split, Totals, handing_on
 from formcalc.numeric.program.plan import Plan
+from formcalc.numeric.program.recomputation import spare
 from formcalc.numeric.program.rewriting import cheapest, cheapest_values
 from formcalc.numeric.program.scheduling import schedule
+from formcalc.numeric.program.slopes import give_values
 from formcalc.numeric.program.tracing import looking, traced_source
 
 
@@ -115,7 +117,11 @@ class Program:
         self._run: Run = runs[0] if found.cut is None or found.parts == 1 else self._in_parts(found.cut, runs)
 
     def _lowered(self, form: Form, given: Collection[Letter] = ()) -> Lowered:
-        return fused(self._steps(form, given), vars(self._primitives))
+        lowered = fused(self._steps(form, given), vars(self._primitives))
+        if self._chosen.is_buffered:
+            give_values(lowered)
+            spare(lowered)
+        return lowered
 
     def _planned(self, lowered: Lowered, is_part: bool) -> Memory:
         """Put steps in order; the memory they need. XLA has an order of its own."""

@@ -47,6 +47,9 @@ class Emitter(Accumulating):
         self.release = Release.of(program) if dialect.releases else Release()
         #: What makes an array of one's own of a view.
         self.copy = dialect.copy
+        #: The gradients that steps make, with the index of their loop.
+        self.gradients = program.made_by_steps
+        self.given_at_once = {letter for found in self.gradients.values() for letter, _, _ in found}
 
     def text(self) -> str:
         program = self.program
@@ -65,7 +68,7 @@ class Emitter(Accumulating):
                 self.steps(section.steps)
         done = program.in_layers
         for letter, view in program.coefficients.items():
-            if letter not in done:
+            if letter not in done | self.given_at_once:
                 self.coefficient(letter, view)
         for letter, (value, view) in program.values.items():
             self.write(f'gradients["{letter.name}"] = {self.laid(view, value)}', value.source)
@@ -136,7 +139,8 @@ class Emitter(Accumulating):
         for total, view in loop.sums:
             self.write(self.added(total, self.written_out(view.value).name))
         for letter, view in loop.coefficients.items():
-            self.coefficient(letter, view, loop.index)
+            if letter not in self.given_at_once:
+                self.coefficient(letter, view, loop.index)
         self.between(loop, [] if loop.after else loop.between_layers, is_end=True)
         if len(self.lines) == before:
             self.write("pass")
@@ -202,8 +206,15 @@ class Emitter(Accumulating):
                 for value, order in zip((step.out, *step.more), step.results, strict=True):
                     if len(value.slots) < len(order):
                         self.write(f"{value.name} = {value.name}.reshape({shape_of(value.shape)})")
+            self.give_made(step)
             if step in self.release.after:
                 self.write(f"del {', '.join(value.name for value in self.release.after[step])}")
+
+    def give_made(self, step: Step) -> None:
+        """Give the gradients that a step has made."""
+        for value in made(step):
+            for letter, view, index in self.gradients.get(value, ()):
+                self.coefficient(letter, view, index)
 
     def step(self, step: Step) -> str:
         text = self.contract(step) if isinstance(step, Contract) else self.map(step)

@@ -68,9 +68,9 @@ class Graph:
         section.steps[:] = [step for step in section.steps if step not in steps]
 
 
-def is_map(step: Step, operation: str) -> bool:
-    """Whether a step is a map with this operation."""
-    return isinstance(step, Map) and step.operation == operation
+def is_map(step: Step, *operations: str) -> bool:
+    """Whether a step is a map with one of these operations."""
+    return isinstance(step, Map) and step.operation in operations
 
 
 def other_operand(step: Step, value: Value, labels: Collection[str]) -> Labelled | None:

@@ -30,7 +30,7 @@ from formcalc.language.unrolling import layer_range
 from formcalc.numeric.program.maps import Maps
 from formcalc.numeric.program.pruning import prune
 from formcalc.numeric.program.signs import turned
-from formcalc.numeric.program.values import Kind, Loop, Section, State, Value, View
+from formcalc.numeric.program.values import Kind, Loop, Section, State, Value, View, made
 
 #: Letters that are no plain arrays, by role.
 _KINDS: dict[str, Kind] = {"tokens": "ids", "positions": "ids", "quarterturn": "turn"}
@@ -79,6 +79,22 @@ class Lowered:
     def in_layers(self) -> set[Letter]:
         """The weights of layers, whose coefficients are computed layer by layer."""
         return {letter for loop in self.loops for letter in loop.coefficients}
+
+    @property
+    def made_by_steps(self) -> dict[Value, list[tuple[Letter, View, str]]]:
+        """The coefficients that a step makes, and that are given at once: by value, with the index of the loop.
+
+        Others are what a loop adds up, hands on or is given.
+        """
+        found: dict[Value, list[tuple[Letter, View, str]]] = {}
+        outside = {letter: view for letter, view in self.coefficients.items() if letter not in self.in_layers}
+        for section in self.sections:
+            values = {value for step in section.steps for value in made(step)}
+            coefficients, index = (section.coefficients, section.index) if isinstance(section, Loop) else (outside, "")
+            for letter, view in coefficients.items():
+                if view.value in values:
+                    found.setdefault(view.value, []).append((letter, view, index))
+        return found
 
 
 class Lowering(Maps):
@@ -245,18 +261,18 @@ class Lowering(Maps):
             self.letters[block.family][state.letter.name] = View(value, {slot: slot for slot in slots})
         for statement in block.body:
             self.statement(statement, is_backward)
-        for state, made in zip(block.states, loop.states, strict=True):
+        for state, into in zip(block.states, loop.states, strict=True):
             going = self.letters[block.family][state.next.name]
             # what goes out is made in this layer, if only as a copy
             is_given = going.value in loop.inputs or any(going.value is other.value for other in loop.states)
             is_made = self.home.get(going.value) is loop and not is_given
-            made.outgoing = going if is_made else self.map("product", [going], None, (1.0,))
+            into.outgoing = going if is_made else self.map("product", [going], None, (1.0,))
         self.loops[block.index] = loop
         self.section, self.loop = Section(), None
         self.result.sections.append(self.section)
-        for state, made in zip(block.states, loop.states, strict=True):
-            self.home[made.end] = self.section
-            self.letters[None][state.end.name] = View(made.end, {slot: slot for slot in made.end.slots})
+        for state, into in zip(block.states, loop.states, strict=True):
+            self.home[into.end] = self.section
+            self.letters[None][state.end.name] = View(into.end, {slot: slot for slot in into.end.slots})
 
     def state_slots(self, letter: Letter, is_backward: bool) -> tuple[str, ...]:
         axes = tuple(map(str, letter.axes))

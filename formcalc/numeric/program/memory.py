@@ -188,9 +188,12 @@ class _Times:
                 for total, _ in section.sums:
                     self.born[total], self.home[total] = first, section
         self.last = now + 1
+        #: Gradients that are given when they are made.
+        self.given = {letter for found in program.made_by_steps.values() for letter, _, _ in found}
         for section in program.sections:
             self.section(section)
-        for view in (*program.coefficients.values(), *((program.loss,) if program.loss else ())):
+        later = [view for letter, view in program.coefficients.items() if letter not in self.given]
+        for view in (*later, *((program.loss,) if program.loss else ())):
             if not isinstance(self.home.get(view.value), Loop) or self._is_total(view.value, program):
                 self.note(view.value, self.last, None)
 
@@ -206,7 +209,7 @@ class _Times:
             for value in section.loads:
                 self.note(value, end, None)
             inside: list[View] = [view for _, view in section.sums]
-            inside += section.coefficients.values()
+            inside += [view for letter, view in section.coefficients.items() if letter not in self.given]
             inside += [state.outgoing for state in section.states if state.outgoing is not None]
             for view in inside:
                 self.note(view.value, end, section)

@@ -45,6 +45,19 @@ def _each_slope(slope: Any, x: Any, r: Any, out: Any) -> None:
         _written(piece, start, size, out)
 
 
+@inner
+def _each_slope_and_value(function: Any, slope: Any, x: Any, r: Any, value: Any, out: Any) -> None:
+    """A derivative at every number, times r, and the function there."""
+    piece, values = np.empty(_PIECE, x.dtype), np.empty(_PIECE, x.dtype)
+    for start in range(0, x.size, _PIECE):
+        size = min(_PIECE, x.size - start)
+        for k in range(size):
+            values[k] = function(x[at(start, k)])
+            piece[k] = r[at(start, k)] * slope(x[at(start, k)])
+        _written(values, start, size, value)
+        _written(piece, start, size, out)
+
+
 @kernel("rw")
 def sigmoid(x: Any, out: Any) -> None:
     """The logistic function."""
@@ -97,6 +110,24 @@ def gelu_slope(x: Any, r: Any, out: Any) -> None:
 def gelu_tanh_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `gelu_tanh`, times r."""
     _each_slope(functions.gelu_tanh_slope, x, r, out)
+
+
+@kernel("rrww")
+def silu_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
+    """The derivative of `silu`, times r, and `silu`."""
+    _each_slope_and_value(functions.silu, functions.silu_slope, x, r, value, out)
+
+
+@kernel("rrww")
+def gelu_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
+    """The derivative of `gelu`, times r, and `gelu`."""
+    _each_slope_and_value(functions.gelu, functions.gelu_slope, x, r, value, out)
+
+
+@kernel("rrww")
+def gelu_tanh_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
+    """The derivative of `gelu_tanh`, times r, and `gelu_tanh`."""
+    _each_slope_and_value(functions.gelu_tanh, functions.gelu_tanh_slope, x, r, value, out)
 
 
 @kernel("rrw")

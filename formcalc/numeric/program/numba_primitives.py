@@ -73,8 +73,9 @@ def _made(out: Array | None, *operands: Array) -> Array:
     return np.empty(shape, operands[0].dtype)
 
 
-def _function(kernel: Callable[..., Any], name: str) -> Callable[..., Array]:
+def _function(name: str) -> Callable[..., Array]:
     """A function entry by entry."""
+    kernel = getattr(entries, name)
 
     def function(x: Array, out: Array | None = None) -> Array:
         out = _made(out, x)
@@ -85,23 +86,25 @@ def _function(kernel: Callable[..., Any], name: str) -> Callable[..., Array]:
     return function
 
 
-def _slope(kernel: Callable[..., Any], name: str) -> Callable[..., Array]:
-    """The derivative of a function entry by entry, times a direction."""
+def _slope(name: str) -> Callable[..., Array]:
+    """The derivative of a function entry by entry, times a direction; of some, the value of the function, too."""
+    kernel = getattr(entries, name)
+    both = getattr(entries, f"{name}_and_value", kernel)
 
-    def function(x: Array, r: Array, out: Array | None = None) -> Array:
+    def function(x: Array, r: Array, out: Array | None = None, value: Array | None = None) -> Array:
         out = _made(out, x, r)
-        _written(lambda target: kernel(_flat(x, out.shape), _flat(r, out.shape), target), (out,))
+        outs = (out,) if value is None else (value, out)
+        work = kernel if value is None else both
+        _written(lambda *targets: work(_flat(x, out.shape), _flat(r, out.shape), *targets), outs)
         return out
 
     function.__name__, function.__doc__ = name, getattr(plain, name).__doc__
     return function
 
 
-sigmoid, silu, gelu, gelu_tanh = (
-    _function(getattr(entries, name), name) for name in ("sigmoid", "silu", "gelu", "gelu_tanh")
-)
+sigmoid, silu, gelu, gelu_tanh = (_function(name) for name in ("sigmoid", "silu", "gelu", "gelu_tanh"))
 tanh_slope, sigmoid_slope, silu_slope, gelu_slope, gelu_tanh_slope, exp_slope, relu_slope = (
-    _slope(getattr(entries, name), name)
+    _slope(name)
     for name in (
         "tanh_slope",
         "sigmoid_slope",

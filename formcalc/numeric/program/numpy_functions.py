@@ -38,6 +38,11 @@ def by_pieces(work: Callable[..., Any], *operands: Array, out: Array | None = No
     return out
 
 
+def _given(value: Array | None) -> tuple[Array, ...]:
+    """An array that is written beside the result, if there is one."""
+    return () if value is None else (value,)
+
+
 def relu(x: Array, out: Array | None = None) -> Array:
     """max(0, x)."""
     return np.maximum(x, 0, out=out)
@@ -118,14 +123,16 @@ def silu(x: Array, out: Array | None = None) -> Array:
     return by_pieces(lambda x, out: np.multiply(x, _logistic(x), out=out), x, out=out)
 
 
-def silu_slope(x: Array, r: Array, out: Array | None = None) -> Array:
-    """sigmoid(x) (1 + x sigmoid(-x)), times r."""
+def silu_slope(x: Array, r: Array, out: Array | None = None, value: Array | None = None) -> Array:
+    """sigmoid(x) (1 + x sigmoid(-x)), times r; the value of silu goes to `value`."""
 
-    def work(x: Array, r: Array, out: Array) -> None:
+    def work(x: Array, r: Array, *outs: Array) -> None:
         s = _logistic(x)
-        np.multiply(r, s * (1 + x * (1 - s)), out=out)
+        for values in outs[:-1]:
+            np.multiply(x, s, out=values)
+        np.multiply(r, s * (1 + x * (1 - s)), out=outs[-1])
 
-    return by_pieces(work, x, r, out=out)
+    return by_pieces(work, x, r, *_given(value), out=out)
 
 
 _erf: Any = np.frompyfunc(math.erf, 1, 1)
@@ -153,15 +160,17 @@ def gelu(x: Array, out: Array | None = None) -> Array:
     return by_pieces(lambda x, out: np.multiply(x, _normal(x), out=out), x, out=out)
 
 
-def gelu_slope(x: Array, r: Array, out: Array | None = None) -> Array:
-    """Φ(x) + x φ(x), φ the standard normal density, times r."""
+def gelu_slope(x: Array, r: Array, out: Array | None = None, value: Array | None = None) -> Array:
+    """Φ(x) + x φ(x), φ the standard normal density, times r; the value of gelu goes to `value`."""
     factor = x.dtype.type(1 / math.sqrt(2 * math.pi))
 
-    def work(x: Array, r: Array, out: Array) -> None:
-        density = np.exp(-x * x / 2) * factor
-        np.multiply(r, _normal(x) + x * density, out=out)
+    def work(x: Array, r: Array, *outs: Array) -> None:
+        density, normal = np.exp(-x * x / 2) * factor, _normal(x)
+        for values in outs[:-1]:
+            np.multiply(x, normal, out=values)
+        np.multiply(r, normal + x * density, out=outs[-1])
 
-    return by_pieces(work, x, r, out=out)
+    return by_pieces(work, x, r, *_given(value), out=out)
 
 
 def gelu_tanh(x: Array, out: Array | None = None) -> Array:
@@ -181,14 +190,14 @@ def gelu_tanh(x: Array, out: Array | None = None) -> Array:
     return by_pieces(work, x, out=out)
 
 
-def gelu_tanh_slope(x: Array, r: Array, out: Array | None = None) -> Array:
-    """The derivative of gelu_tanh, times r."""
+def gelu_tanh_slope(x: Array, r: Array, out: Array | None = None, value: Array | None = None) -> Array:
+    """The derivative of gelu_tanh, times r; the value of gelu_tanh goes to `value`."""
     scale, cubic, half = map(x.dtype.type, (_SCALE, _SCALE * _CUBIC, 0.5))
 
-    def work(x: Array, r: Array, out: Array) -> None:
+    def work(x: Array, r: Array, *outs: Array) -> None:
         square = np.asarray(x * x)
         square *= cubic
-        t = np.asarray(square + scale)
+        t = np.asarray(np.add(square, scale, out=outs[0] if outs[1:] else None))
         t *= x
         np.tanh(t, out=t)
         # (1 + t + x (scale + 3 cubic x²) (1 - t²)) / 2
@@ -198,12 +207,15 @@ def gelu_tanh_slope(x: Array, r: Array, out: Array | None = None) -> Array:
         slope = np.asarray(t * t)
         np.subtract(1, slope, out=slope)
         slope *= square
+        t += 1
         slope += t
-        slope += 1
         slope *= half
-        np.multiply(slope, r, out=out)
+        np.multiply(slope, r, out=outs[-1])
+        for values in outs[:-1]:
+            values *= half
+            values *= x
 
-    return by_pieces(work, x, r, out=out)
+    return by_pieces(work, x, r, *_given(value), out=out)
 
 
 _SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715

@@ -1,19 +1,51 @@
 """Computing again in the backward pass what the forward pass would have to keep for it, layer by layer.
 
-What is dropped first costs the fewest operations for the bytes that it frees.
+What is dropped first costs the fewest operations for the bytes that it frees. What takes a pass or two over arrays that
+are there anyway, such as gain and bias of a norm, is never worth keeping where memory is planned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from formcalc.numeric.program.graph import is_map
 from formcalc.numeric.program.lowering import Lowered
 from formcalc.numeric.program.pruning import keep_for_later, prune
-from formcalc.numeric.program.values import Accumulated, Loop, Map, Section, Step, Value, made
+from formcalc.numeric.program.values import Accumulated, Loop, Map, Section, Step, Value, again, made
 
 AnyStep = TypeVar("AnyStep", bound=Step)
+
+
+#: What takes a pass over its operands.
+IN_A_PASS = ("sum", "product", "layer_norm", "rms_norm")
+
+#: More steps than these take longer than what they compute takes to read.
+FEW_STEPS = 2
+
+
+def spare(program: Lowered) -> None:
+    """Compute again what takes a pass or two over what is kept anyway; change the program."""
+    homes = _homes(program)
+    for forward, backward in _pairs(program):
+        dropped: set[Value] = set()
+        for value in _kept(forward, backward)[::-1]:
+            steps = _steps(forward, backward, {value})
+            is_short = len(steps) <= FEW_STEPS and all(is_map(step, *IN_A_PASS) for step in steps)
+            if is_short and _is_there(forward, backward, _steps(forward, backward, {value} | dropped)):
+                dropped.add(value)
+        _write_again(backward, _steps(forward, backward, dropped), homes)
+    keep_for_later(program.sections, homes)
+    prune(program.sections, program.results)
+
+
+def _is_there(forward: Loop, backward: Loop, steps: Sequence[Step]) -> bool:
+    """Whether steps of the forward pass read nothing that it would have to keep for them."""
+    computed = {value for step in forward.steps for value in made(step)} | {state.value for state in forward.states}
+    made_again = {value for step in steps for value in made(step)}
+    read = {value for step in steps for value, _ in step.operands} - made_again
+    return all(value in backward.loads for value in read & computed)
 
 
 def rounds(program: Lowered) -> int:
@@ -27,9 +59,7 @@ def recomputing(program: Lowered, count: int) -> int:
     Args:
         count: how many values of a layer are dropped.
     """
-    homes = {value: section for section in program.sections for step in section.steps for value in made(step)}
-    homes |= {state.value: loop for loop in program.loops for state in loop.states}
-    homes |= {value: loop for loop in program.loops for value in loop.inputs}
+    homes = _homes(program)
     written: list[tuple[Loop, Step]] = []
     for forward, backward in _pairs(program):
         dropped: set[Value] = set()
@@ -42,6 +72,13 @@ def recomputing(program: Lowered, count: int) -> int:
     keep_for_later(program.sections, homes)
     prune(program.sections, program.results)
     return sum(loop.times(step) * step.flops for loop, step in written if step in loop.steps)
+
+
+def _homes(program: Lowered) -> dict[Value, Section]:
+    """The sections in which values are there first."""
+    homes = {value: section for section in program.sections for step in section.steps for value in made(step)}
+    homes |= {state.value: loop for loop in program.loops for state in loop.states}
+    return homes | {value: loop for loop in program.loops for value in loop.inputs}
 
 
 def _pairs(program: Lowered) -> Iterator[tuple[Loop, Loop]]:
@@ -76,21 +113,30 @@ def _price(forward: Loop, backward: Loop, dropped: set[Value], last: Value) -> f
     return sum(step.flops for step in _steps(forward, backward, dropped)) / last.entries
 
 
-def _write_again(backward: Loop, again: Sequence[Step], homes: dict[Value, Section]) -> list[Step]:
-    """Put copies of steps in front of a loop's own, under names of their own; return the copies."""
+def _write_again(backward: Loop, steps: Sequence[Step], homes: dict[Value, Section]) -> list[Step]:
+    """Put copies of steps into a loop, each before what reads it first, under names of their own; return the copies."""
     others: dict[Value, Value] = {}
-    for step in again:
+    for step in steps:
         for value in made(step):
-            other = others[value] = replace(value, name=f"{value.name}_again")
-            homes[other] = backward
+            others[value] = again(value, homes)
+            homes[others[value]] = backward
     copies: list[Step] = []
-    for step in again:
+    for step in steps:
         copy = _with_operands(step, others)
         copy.out = others[step.out]
         if isinstance(copy, Map):
             copy.more = tuple(others[value] for value in copy.more)
         copies.append(copy)
-    backward.steps = [*copies, *(_with_operands(step, others) for step in backward.steps)]
+    own = [_with_operands(step, others) for step in backward.steps]
+    makers = {value: copy for copy in copies for value in made(copy)}
+    always = len(own) - backward.between
+    backward.steps = []
+    for step in own[:always]:
+        _insert(step, makers, backward.steps)
+    start = len(backward.steps)
+    for step in own[always:]:
+        _insert(step, makers, backward.steps)
+    backward.between = len(backward.steps) - start
     for letter, view in backward.coefficients.items():
         backward.coefficients[letter] = replace(view, value=others.get(view.value, view.value))
     backward.sums = [(total, replace(view, value=others.get(view.value, view.value))) for total, view in backward.sums]
@@ -98,6 +144,15 @@ def _write_again(backward: Loop, again: Sequence[Step], homes: dict[Value, Secti
         if state.outgoing is not None:
             state.outgoing = replace(state.outgoing, value=others.get(state.outgoing.value, state.outgoing.value))
     return copies
+
+
+def _insert(step: Step, makers: Mapping[Value, Step], steps: list[Step]) -> None:
+    """Put a step after the copies that it reads."""
+    for value, _ in step.operands:
+        maker = makers.get(value)
+        if maker is not None and maker not in steps:
+            _insert(maker, makers, steps)
+    steps.append(step)
 
 
 def _with_operands(step: AnyStep, others: dict[Value, Value]) -> AnyStep:

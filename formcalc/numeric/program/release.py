@@ -24,8 +24,12 @@ class Release:
     starts: set[State] = field(default_factory=set)
 
     @classmethod
-    def of(cls, program: Lowered) -> Release:
-        """The releases of a program. What several sections read goes in the last of them, if that is no loop."""
+    def of(cls, program: Lowered, keeps_gradients: bool = True) -> Release:
+        """The releases of a program. What several sections read goes in the last of them, if that is no loop.
+
+        Args:
+            keeps_gradients: whether these stay in memory when they are made, rather than being copied or handed on.
+        """
         found = cls()
         last: dict[Value, Section] = {}
         for section in program.sections:
@@ -33,8 +37,14 @@ class Release:
                 last[value] = section
             if isinstance(section, Loop):
                 found.readers.update(dict.fromkeys(section.loads, section))
-        staying = {view.value for view in program.results} | _handed_on(program) | {*program.inputs.values()}
-        staying |= {*program.constants.values()}
+        gone = [] if keeps_gradients else program.made_by_steps.values()
+        given = {letter for found in gone for letter, _, _ in found}
+        coefficients = [program.coefficients, *(loop.coefficients for loop in program.loops)]
+        staying = {view.value for views in coefficients for letter, view in views.items() if letter not in given}
+        staying |= _handed_on(program) | {*program.inputs.values(), *program.constants.values()}
+        staying |= {view.value for _, view in program.values.values()}
+        if program.loss is not None:
+            staying.add(program.loss.value)
         for section in program.sections:
             here = _there(program, section)
             seen = set(staying)
@@ -79,10 +89,8 @@ def _there(program: Lowered, section: Section) -> set[Value]:
 def _handed_on(program: Lowered) -> set[Value]:
     """What is read at the end of a layer, or by other layers; what comes in is not, where something new goes out."""
     found: set[Value] = set()
-    for loop in program.sections:
-        if isinstance(loop, Loop):
-            found |= {view.value for view in (*loop.coefficients.values(), *(view for _, view in loop.sums))}
-            for state in loop.states:
-                found.add(state.value if state.outgoing is None else state.outgoing.value)
-            found |= {total for total, _ in loop.sums}
+    for loop in program.loops:
+        for state in loop.states:
+            found.add(state.value if state.outgoing is None else state.outgoing.value)
+        found |= {value for total, view in loop.sums for value in (total, view.value)}
     return found

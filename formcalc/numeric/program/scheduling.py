@@ -82,7 +82,7 @@ def schedule(program: Lowered, has_places: bool, hands_on: bool) -> None:
             gradients have memory of their own, unless they are handed on.
         hands_on: whether it is the program of a part.
     """
-    release = Release.of(program)
+    release = Release.of(program, keeps_gradients=not has_places)
     elsewhere: set[Value] = set()
     if has_places and not hands_on:
         elsewhere = {view.value for letter, view in program.coefficients.items() if is_laid(program, letter, view)}

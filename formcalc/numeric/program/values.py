@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from formcalc.algebra import Expression, Letter
@@ -44,6 +44,17 @@ class Value:
     @property
     def entries(self) -> int:
         return math.prod(self.shape)
+
+
+def again(value: Value, others: Iterable[Value]) -> Value:
+    """The same value where it is computed again, with a name that none of the others has."""
+    names = {other.name for other in others}
+    name = base = f"{value.name}_again"
+    count = 1
+    while name in names:
+        count += 1
+        name = f"{base}_{count}"
+    return replace(value, name=name)
 
 
 @dataclass(frozen=True, eq=False)
