@@ -48,6 +48,9 @@ loss = 1/2 trace(E^t E)
 """
 
 
+ROTARY_SCALED = ROTARY.replace("q = (N W) ∘ c + (N W J) ∘ s", "q = k^{-1/2} ((N W) ∘ c + (N W J) ∘ s)")
+
+
 def compiled(text, dtype="float64"):
     form = fc.derive(fc.load(text))
     return form, fc.compile(form, "torch", dtype)
@@ -72,11 +75,12 @@ def compiled(text, dtype="float64"):
         (TARGETS.replace("loss =", "loss = trace(B^t a(Z))"), [" softmax("], ["cross_entropy"]),
         (ROTARY, ["rotated(", "rotated_back("], ["turned"]),
         (ROTARY.replace("+ (N W J)", "- (N W J)"), ["turned(", "turned_back("], ["rotated"]),
+        (ROTARY_SCALED, ["rotated(", "rotated_back("], ["turned"]),
     ],
     ids=[
         *("heads", "no mask", "biased scores", "wide heads", "scores in the loss", "norm", "no bias"),
         *("rms norm", "rms norm read twice", "norm read twice", "sums"),
-        *("cross-entropy", "factor", "softmax in the loss", "rotary", "turned the other way"),
+        *("cross-entropy", "factor", "softmax in the loss", "rotary", "turned the other way", "rotary, scaled"),
     ],
 )
 def test_patterns(text, fires, does_not):
@@ -85,6 +89,15 @@ def test_patterns(text, fires, does_not):
     assert [pattern for pattern in fires if pattern not in code] == []
     assert [pattern for pattern in does_not if pattern in code] == []
     check(form, fc.sample(form.model), "torch", 1e-11)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_numbers_go_into_rotations(engine):
+    form = fc.derive(fc.load("llama"))
+    source = fc.compile(form, engine).source
+    assert source.count(" rotated(") == source.count(" rotated_back(") == 2
+    assert "turned" not in source
+    check(form, fc.sample(form.model), engine)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "jax"])

@@ -105,18 +105,24 @@ def turned_back(x: Array) -> Array:
     return np.concatenate((x[..., half:], -x[..., :half]), -1)
 
 
-def rotated(x: Array, cosines: Array, sines: Array, out: Array | None = None) -> Array:
-    """``X ∘ c + (X J) ∘ s`` for the quarter turn J of `turned`: pairs in rows of x, turned by angles."""
+def _times(x: Array, number: float) -> Array:
+    return x if number == 1 else x * x.dtype.type(number)
+
+
+def rotated(x: Array, cosines: Array, sines: Array, number: float = 1, out: Array | None = None) -> Array:
+    """``X ∘ c + (X J) ∘ s`` for the quarter turn J of `turned`, times a number: pairs in rows, turned by angles."""
     half = x.shape[-1] // 2
+    cosines, sines = _times(cosines, number), _times(sines, number)
     out = np.multiply(x, cosines, out=out)
     out[..., :half] -= x[..., half:] * sines[..., :half]
     out[..., half:] += x[..., :half] * sines[..., half:]
     return out
 
 
-def rotated_back(x: Array, cosines: Array, sines: Array, out: Array | None = None) -> Array:
+def rotated_back(x: Array, cosines: Array, sines: Array, number: float = 1, out: Array | None = None) -> Array:
     """``X ∘ c + (X ∘ s) J^t``, the transpose of `rotated`."""
     half = x.shape[-1] // 2
+    cosines, sines = _times(cosines, number), _times(sines, number)
     out = np.multiply(x, cosines, out=out)
     out[..., :half] += x[..., half:] * sines[..., half:]
     out[..., half:] -= x[..., :half] * sines[..., :half]

@@ -7,7 +7,7 @@ from formcalc.numeric.program.values import Contract, Fused, Labelled, Map, Sect
 
 
 def rotary(graph: Graph) -> None:
-    """``X ∘ c + (X J) ∘ s`` and ``X ∘ c + (X ∘ s) J^t`` for the quarter turn J."""
+    """``X ∘ c + (X J) ∘ s`` and ``X ∘ c + (X ∘ s) J^t`` for the quarter turn J, or a multiple."""
     for step in list(graph.sections):
         if isinstance(step, Map) and is_map(step, "sum") and step.numbers == (1.0, 1.0):
             for k in (0, 1):
@@ -26,15 +26,16 @@ def _fuse(graph: Graph, total: Map, k: int) -> bool:
     factors = _through(plain[0], plain[1])
     if found is None or factors is None:
         return False
-    name, column, x, sines, steps = found
+    name, column, x, sines, steps, number = found
     cosines = [operand for operand in factors if operand != x]
-    if len(cosines) != 1 or len(factors) != 2:
+    if len(cosines) != 1 or len(factors) != 2 or plain[0].numbers != (number,):
         return False
     frame = (*(slot for slot in total.out.slots if slot != column), column)
     if set(x[1].values()) != set(frame) or not all(column in labels.values() for _, labels in (*cosines, sines)):
         return False
     total.out.slots = frame
-    fused = Fused(total.out, (x, cosines[0], sines), name, orders=(frame,) * 3, results=(frame,))
+    numbers = () if number == 1 else (number,)
+    fused = Fused(total.out, (x, cosines[0], sines), name, numbers, orders=(frame,) * 3, results=(frame,))
     graph.replace([plain[0], *steps], fused, total)
     return True
 
@@ -50,13 +51,13 @@ def _term(graph: Graph, section: Section, operand: Labelled) -> tuple[Step, dict
 
 def _through(step: Step, labels: dict[str, str]) -> list[Labelled] | None:
     """The operands of a product entry by entry, in the labels of what reads it."""
-    if not isinstance(step, Map) or step.operation != "product" or step.numbers != (1.0,):
+    if not isinstance(step, Map) or step.operation != "product":
         return None
     return [(value, {slot: labels[label] for slot, label in own.items()}) for value, own in step.operands]
 
 
-#: The primitive, the label of the column, the rotated array, the sines, and the steps that are replaced.
-_Turned = tuple[str, str, Labelled, Labelled, list[Step]]
+#: The primitive, the label of the column, the rotated array, the sines, the steps that are replaced, and their number.
+_Turned = tuple[str, str, Labelled, Labelled, list[Step], float]
 
 
 def _forward(graph: Graph, section: Section, step: Step, labels: dict[str, str]) -> _Turned | None:
@@ -64,10 +65,11 @@ def _forward(graph: Graph, section: Section, step: Step, labels: dict[str, str])
     factors = _through(step, labels)
     for k in (0, 1) if factors is not None and len(factors) == 2 else ():
         assert factors is not None
+        assert isinstance(step, Map)
         made = _term(graph, section, factors[k])
         turned = None if made is None else _turn(made[0], made[1], "row")
         if made is not None and turned is not None:
-            return "rotated", turned[1], turned[0], factors[1 - k], [step, made[0]]
+            return "rotated", turned[1], turned[0], factors[1 - k], [step, made[0]], step.numbers[0]
     return None
 
 
@@ -78,9 +80,10 @@ def _backward(graph: Graph, section: Section, step: Step, labels: dict[str, str]
     factors = None if made is None else _through(*made)
     if turned is None or made is None or factors is None or len(factors) != 2:
         return None
+    assert isinstance(made[0], Map)
     # X has all slots, the sines may lack some
     x, sines = sorted(factors, key=lambda operand: -len(operand[1]))
-    return "rotated_back", turned[1], x, sines, [step, made[0]]
+    return "rotated_back", turned[1], x, sines, [step, made[0]], made[0].numbers[0]
 
 
 def _turn(step: Step, labels: dict[str, str], contracted: str) -> tuple[Labelled, str] | None:

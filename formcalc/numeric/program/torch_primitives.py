@@ -180,8 +180,9 @@ def turned_back(x: Array) -> Array:
     return torch.cat((second, -first), -1)
 
 
-def rotated(x: Array, cosines: Array, sines: Array) -> Array:
-    """``X ∘ c + (X J) ∘ s`` for the quarter turn J of `turned`: pairs in rows of x, turned by angles."""
+def rotated(x: Array, cosines: Array, sines: Array, number: float = 1) -> Array:
+    """``X ∘ c + (X J) ∘ s`` for the quarter turn J of `turned`, times a number: pairs in rows, turned by angles."""
+    cosines, sines = (cosines, sines) if number == 1 else (cosines * number, sines * number)
     half = x.shape[-1] // 2
     out = x * cosines
     out[..., :half].addcmul_(x[..., half:], sines[..., :half], value=-1)
@@ -189,8 +190,9 @@ def rotated(x: Array, cosines: Array, sines: Array) -> Array:
     return out
 
 
-def rotated_back(x: Array, cosines: Array, sines: Array) -> Array:
+def rotated_back(x: Array, cosines: Array, sines: Array, number: float = 1) -> Array:
     """``X ∘ c + (X ∘ s) J^t``, the transpose of `rotated`."""
+    cosines, sines = (cosines, sines) if number == 1 else (cosines * number, sines * number)
     half = x.shape[-1] // 2
     out = x * cosines
     out[..., :half].addcmul_(x[..., half:], sines[..., half:])
