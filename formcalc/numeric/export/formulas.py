@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from formcalc.numeric.export.symbolic import Size
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.values import Contract, Loop, Map, Step, Value
 
 #: A formula that is longer is not written out where it is used, and no comment is longer than the limit.

@@ -19,7 +19,7 @@ from formcalc.numeric.export.sources import names_in
 from formcalc.numeric.export.symbolic import Size
 from formcalc.numeric.export.writer import Writer
 from formcalc.numeric.program.compiled import ENGINES, Engine
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.rewriting import cheapest
 from formcalc.numeric.program.values import View
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from formcalc.algebra import Letter
 from formcalc.language.indices import subscripts
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.values import Loop, Value, made
 
 #: Names that exported files use themselves.

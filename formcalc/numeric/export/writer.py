@@ -16,7 +16,7 @@ from formcalc.numeric.export.signature import Signature
 from formcalc.numeric.export.sources import names_in
 from formcalc.numeric.program.dialects import Dialect
 from formcalc.numeric.program.emission import Emitter
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.values import (
     Contract,
     Fused,

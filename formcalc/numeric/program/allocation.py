@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.memory import Memory, bytes_of_inputs, bytes_of_outputs
 from formcalc.numeric.program.release import Release
 from formcalc.numeric.program.values import Loop, Step, Value, is_fresh, made

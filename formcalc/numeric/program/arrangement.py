@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from formcalc.algebra import Letter
 from formcalc.calculus import Form
 from formcalc.errors import FormcalcError
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.memory import Memory, readable
 from formcalc.numeric.program.parts import Split, at_size, divisors, split
 from formcalc.numeric.program.recomputation import recomputing, rounds

@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator
 
 from formcalc.calculus import Form
-from formcalc.numeric.program.lowering import Lowered, Lowering
+from formcalc.numeric.program.lowered import Lowered
+from formcalc.numeric.program.lowering import Lowering
 from formcalc.numeric.program.values import Contract, Loop, Section, Step, Value, made
 
 

@@ -6,76 +6,29 @@ of a part has one argument more, what adds a gradient to the total of its weight
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from formcalc.algebra import Letter
+from formcalc.language.indices import numbered
+from formcalc.numeric.program.blocks import Block, Guest
 from formcalc.numeric.program.dialects import Dialect
 from formcalc.numeric.program.emission import Emitter
-from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
-from formcalc.numeric.program.memory import Block, Memory
+from formcalc.numeric.program.lowered import Lowered
+from formcalc.numeric.program.matrix_product import MatrixProduct, Side
+from formcalc.numeric.program.memory import Memory
+from formcalc.numeric.program.scratch import (
+    is_scale_inside,
+    is_scaled,
+    order_of_copy,
+    product_scratch,
+    result_groups,
+    scratch,
+)
 from formcalc.numeric.program.spelling import indexed, shape_of, spelled, tuple_of
 from formcalc.numeric.program.values import Contract, Fused, Loop, Map, Step, Value, View, made
 
 #: What primitives call a second result; for a slope, it is the value of its function.
 _MORE = {"norm": "inverse", "rms": "inverse"}
-
-
-def scratch(step: Step, dialect: Dialect) -> dict[str, tuple[int, ...]]:
-    """The arrays that a step needs for itself, by a suffix of their names: operands in another order or scaled."""
-    needed: dict[str, tuple[int, ...]] = {}
-    if isinstance(step, Contract):
-        if len(step.operands) == 2 and all(value.kind == "array" for value, _ in step.operands):
-            needed = _product_scratch(step, MatrixProduct.of(step), dialect)
-    elif step.operation == "sum" and any(_is_scaled(step, k) for k in range(len(step.operands))):
-        needed["term"] = step.out.shape
-    return needed
-
-
-def _product_scratch(step: Contract, product: MatrixProduct, dialect: Dialect) -> dict[str, tuple[int, ...]]:
-    if product.is_outer:
-        return {}
-    needed = {}
-    for k, (name, side) in enumerate(zip(("left", "right"), product.sides, strict=True)):
-        if not side.is_view:
-            needed[name] = tuple(product.sizes[x] for x in _order(product, side))
-        elif k == product.small and _is_scale_inside(step, product, dialect):
-            needed[name] = tuple(product.sizes[x] for x in side.names)
-    if not is_view(step.out.slots, _result_groups(product)):
-        needed["result"] = product.shape(_result_groups(product))
-    return needed
-
-
-def _result_groups(product: MatrixProduct) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return product.sides[0].groups[0], product.sides[1].groups[1]
-
-
-def _order(product: MatrixProduct, side: Side) -> tuple[str, ...]:
-    """The axes of a copy of an operand."""
-    groups = side.groups[::-1] if side.is_turned else side.groups
-    return (*product.batch, *groups[0], *groups[1])
-
-
-def _is_scale_inside(step: Contract, product: MatrixProduct, dialect: Dialect) -> bool:
-    """Whether the scale of a product goes to an operand, which is smaller than the result."""
-    side = product.sides[product.small]
-    return (
-        not dialect.scales_products
-        and step.scale != 1
-        and math.prod(product.sizes[x] for x in side.names) < step.out.entries
-    )
-
-
-def _is_scaled(step: Map, place: int) -> bool:
-    """Whether a term of a sum is a large array times a number other than 1 and -1."""
-    value, _ = step.operands[place]
-    return abs(step.numbers[place]) != 1 and 4 * value.entries > step.out.entries
-
-
-def memory_of(program: Lowered, itemsize: int, dialect: Dialect, hands_on: bool = False) -> Memory:
-    """The memory of a program that is written in a dialect of numpy."""
-    return Memory.of(program, itemsize, lambda step: list(scratch(step, dialect).values()), hands_on)
 
 
 class BufferedEmitter(Emitter):
@@ -91,6 +44,8 @@ class BufferedEmitter(Emitter):
         named |= {value for loop in loops for state in loop.states for value in (state.value, state.end)}
         #: Blocks with a copy for each layer, or for this layer and the next; their names change from layer to layer.
         self.changing = {block for value, block in memory.blocks.items() if block.copies > 1 or value in named}
+        self.hosts = dict.fromkeys(block.guest.host for block in memory.blocks.values() if block.guest is not None)
+        self.homes = {letter: loop for loop in loops for letter in loop.coefficients}
         self.allocated: set[Block] = set()
         self.index = ""
 
@@ -108,6 +63,7 @@ class BufferedEmitter(Emitter):
     def begin(self) -> None:
         if not self.memory.hands_on:
             super().begin()
+            self.open_hosts()
             return
         self.write("def run(arrays, constants, like, add_to_total):")
         self.depth += 1
@@ -126,20 +82,79 @@ class BufferedEmitter(Emitter):
             super().give(key, text, comment)
 
     def declare(self, block: Block) -> None:
-        if block.letter is not None:
+        if block.letter is not None or block.extent == 0:
             return
-        if block in self.changing:
-            shape = tuple_of(block.values[0].shape)
+        shape = tuple_of(block.values[0].shape)
+        if block.guest is not None:
+            self.write(f"{_first(block)} = buffer({block.offset}, {shape})")
+        elif block in self.changing:
             place = f"{block.offset} + k * {block.size}" if block.copies > 1 else str(block.offset)
             self.write(f"{_list(block)} = [buffer({place}, {shape}) for k in range({block.copies})]")
-            return
-        for value in block.values:
-            self.write(f"{value.name} = buffer({block.offset}, {tuple_of(value.shape)})")
+        else:
+            self.write(f"{_names(block)} = buffer({block.offset}, {shape})")
+
+    def open_hosts(self) -> None:
+        """The gradients that hold other values, and these, but for those of one layer."""
+        layers: dict[Loop, list[str]] = {}
+        for host in self.hosts:
+            assert host.letter is not None
+            loop = self.homes.get(host.letter)
+            key = indexed(host.letter, loop.index) if loop is not None else f'"{host.letter.name}"'
+            line = f"gradients[{key}] = {self.empty(host.letter)}"
+            if loop is None:
+                self.write(line)
+            else:
+                layers.setdefault(loop, []).append(line)
+        for loop, lines in layers.items():
+            self.write(f"for {loop.index} in range({min(loop.values)}, {max(loop.values) + 1}):")
+            for line in lines:
+                self.write(f"    {line}")
+        for block in dict.fromkeys(self.memory.blocks.values()):
+            if block.guest is not None and block.guest.scope != "layer":
+                self.write(self.placed(block, block.guest))
+
+    def placed(self, block: Block, guest: Guest) -> str:
+        """The statement that finds a block in a gradient, or in those of all layers."""
+        letter = guest.host.letter
+        assert letter is not None
+        loop = self.homes.get(letter)
+        if guest.scope == "layers":
+            assert loop is not None
+            array = self.within(block, indexed(letter, loop.index))
+            layers = f"for {loop.index} in range({min(loop.values)}, {max(loop.values)})"
+            return f"{_list(block)} = [{_first(block)}, *({array} {layers})]"
+        key = f'"{letter.name if loop is None else numbered(letter.name, {loop.index: loop.values[0]})}"'
+        if block in self.changing:
+            copies = [self.within(block, key, k) for k in range(block.copies)]
+            return f"{_list(block)} = [{', '.join(copies)}]"
+        return f"{_names(block)} = {self.within(block, key)}"
+
+    def within(self, block: Block, key: str, copy: int = 0) -> str:
+        """An array in the memory of a gradient."""
+        guest, shape = block.guest, block.values[0].shape
+        assert guest is not None
+        assert guest.host.letter is not None
+        offset = guest.offset + copy * block.size
+        if offset == 0 and shape == self.shape(guest.host.letter):
+            return f"gradients[{key}]"
+        return f"np.ndarray({tuple_of(shape)}, like.dtype, gradients[{key}], {offset})"
+
+    def shape(self, letter: Letter) -> tuple[int, ...]:
+        """The shape of the array of a weight."""
+        return tuple(self.program.inputs[letter].sizes.values())
+
+    def empty(self, letter: Letter) -> str:
+        """New memory for a gradient, which the caller keeps."""
+        return f"np.empty({tuple_of(self.shape(letter))}, like.dtype)"
 
     def enter(self, loop: Loop) -> None:
         made_here = dict.fromkeys(value for step in loop.steps for value in made(step))
         for block in dict.fromkeys(self.memory.blocks[value] for value in made_here):
-            if block in self.changing:
+            if block.guest is not None and block.guest.scope == "layer":
+                assert block.guest.host.letter is not None
+                key = indexed(block.guest.host.letter, loop.index)
+                self.write(f"{_names(block)} = {self.within(block, key)}")
+            elif block in self.changing:
                 names = " = ".join(value.name for value in block.values if value in made_here)
                 self.write(f"{names} = {_list(block)}[{_place(block, loop)}]")
         self.allocated.clear()
@@ -159,18 +174,18 @@ class BufferedEmitter(Emitter):
             self.give_made(step)
 
     def allocate(self, block: Block, letter: Letter) -> None:
-        """Memory for a gradient, which the caller keeps."""
+        """Memory for a gradient, if it has none yet."""
         self.allocated.add(block)
         key = indexed(letter, self.index) if letter in self.program.in_layers else f'"{letter.name}"'
-        shape = tuple(self.program.inputs[letter].sizes.values())
-        names = [value.name for value in block.values]
-        text = f"gradients[{key}] = np.empty({tuple_of(shape)}, like.dtype)"
+        text = f"gradients[{key}]"
+        new = "" if block in self.hosts else f" = {self.empty(letter)}"
         own = block.values[-1].shape
-        if shape == own:
-            self.write(f"{' = '.join(names)} = {text}")
+        if self.shape(letter) == own:
+            self.write(f"{_names(block)} = {text}{new}")
         else:
-            self.write(text)
-            self.write(f"{' = '.join(names)} = gradients[{key}].reshape({shape_of(own)})")
+            if new:
+                self.write(f"{text}{new}")
+            self.write(f"{_names(block)} = {text}.reshape({shape_of(own)})")
 
     def nothing(self, total: Value) -> str:
         block = self.memory.blocks[total]
@@ -242,7 +257,7 @@ class BufferedEmitter(Emitter):
         before = out if lines else texts[first]
         for place in order[1:]:
             number = step.numbers[place] * sign  # with the sign of the first term taken out
-            if _is_scaled(step, place):
+            if is_scaled(step, place):
                 lines.append(f"np.multiply({texts[place]}, {abs(number)!r}, out={out}_term)")
                 text = f"{out}_term"
             else:
@@ -299,14 +314,14 @@ class BufferedEmitter(Emitter):
 
     def multiplying_matrices(self, step: Contract, product: MatrixProduct) -> list[str]:
         out, lines = step.out.name, []
-        needed = _product_scratch(step, product, self.dialect)
-        is_inside = _is_scale_inside(step, product, self.dialect)
+        needed = product_scratch(step, product, self.dialect)
+        is_inside = is_scale_inside(step, product, self.dialect)
         texts = []
         for k, (name, side) in enumerate(zip(("left", "right"), product.sides, strict=True)):
             text = self.side(step, side)
             scale = step.scale if is_inside and k == product.small else 1.0
             own = f"{out}_{name}"
-            order = _order(product, side)
+            order = order_of_copy(product, side)
             if name not in needed:
                 texts.append(self.grouped(text, side, product))
             elif side.is_view:
@@ -316,7 +331,7 @@ class BufferedEmitter(Emitter):
                 lines.append(_scaled(self.permuted(text, side.names, order), scale, own))
                 laid = Side(side.place, order, (), side.groups)
                 texts.append(self.grouped(own, laid, product))
-        groups = _result_groups(product)
+        groups = result_groups(product)
         target = f"{out}_result"
         if "result" not in needed:
             target = self.permuted(out, step.out.slots, product.result)
@@ -340,8 +355,17 @@ def _scaled(text: str, number: float, out: str) -> str:
     return f"np.negative({text}, out={out})" if number == -1 else f"np.multiply({text}, {number!r}, out={out})"
 
 
+def _names(block: Block) -> str:
+    return " = ".join(value.name for value in block.values)
+
+
 def _list(block: Block) -> str:
     return f"{block.values[-1].name}_each"
+
+
+def _first(block: Block) -> str:
+    """The one copy of a block that is in the workspace."""
+    return f"{block.values[-1].name}_first"
 
 
 def _place(block: Block, loop: Loop) -> str:

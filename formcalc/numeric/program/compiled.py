@@ -19,9 +19,9 @@ from formcalc.numeric.constants import CONSTANTS
 from formcalc.numeric.program import dialects, emission, threads
 from formcalc.numeric.program.allocation import allocated
 from formcalc.numeric.program.arrangement import arrange
-from formcalc.numeric.program.buffered import BufferedEmitter, memory_of
+from formcalc.numeric.program.buffered import BufferedEmitter
 from formcalc.numeric.program.fusion import fused
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.memory import Memory
 from formcalc.numeric.program.parts import Parts, Run, Split, Totals, handing_on
 from formcalc.numeric.program.plan import Plan
@@ -127,10 +127,10 @@ class Program:
         """Put steps in order; the memory they need. XLA has an order of its own."""
         itemsize, is_buffered = _BYTES[self.dtype], self._chosen.is_buffered
         if self._chosen.is_jitted:
-            return memory_of(lowered, itemsize, self._chosen.dialect)
+            return Memory.of(lowered, itemsize, self._chosen.dialect)
         schedule(lowered, is_buffered, hands_on=is_part)
         if is_buffered:
-            return memory_of(lowered, itemsize, self._chosen.dialect, hands_on=is_part)
+            return Memory.of(lowered, itemsize, self._chosen.dialect, hands_on=is_part)
         return allocated(lowered, itemsize)
 
     def _steps(self, form: Form, given: Collection[Letter] = ()) -> Lowered:

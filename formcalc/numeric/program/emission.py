@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from formcalc.algebra import Letter
 from formcalc.numeric.program.accumulation import Accumulating
 from formcalc.numeric.program.dialects import Dialect
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.release import Release
 from formcalc.numeric.program.spelling import indexed, shape_of, spelled, sum_of, tuple_of
 from formcalc.numeric.program.values import (

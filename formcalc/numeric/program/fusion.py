@@ -10,7 +10,7 @@ from formcalc.numeric.program.cross_entropy import cross_entropy
 from formcalc.numeric.program.graph import Graph, is_map
 from formcalc.numeric.program.kernels_apart import APART, set_apart
 from formcalc.numeric.program.layer_norms import layer_norm, rms_norm
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct
 from formcalc.numeric.program.pruning import keep_for_later, prune
 from formcalc.numeric.program.rotary import rotary

@@ -2,22 +2,21 @@
 
 Time is counted in steps. A value lives from the step that makes it to the last one that reads it; what is read in a
 loop it was not made in lives to the end of that loop, and what a loop saves for another has a place for every layer. A
-function of an array that is read for the last time writes over it. Places are found largest first, each as low as those
-it meets in time allow (first fit).
+function of an array that is read for the last time writes over it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from formcalc.algebra import Letter
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.blocks import Block, aligned, place
+from formcalc.numeric.program.dialects import Dialect
+from formcalc.numeric.program.hosting import Hosts
+from formcalc.numeric.program.lowered import Lowered
+from formcalc.numeric.program.scratch import scratch
 from formcalc.numeric.program.values import Fused, Loop, Map, Section, Step, Value, View, made
-
-#: Arrays start at multiples of this many bytes, the length of a line of the cache.
-ALIGNMENT = 64
 
 #: Which operand a map may write over: any of these; of all others, the last one.
 _OVER = {
@@ -33,36 +32,6 @@ _OVER = {
 
 #: Maps that make views, or read their operands in another order than they write.
 _NEVER_OVER = {"broadcast", "dense", "rowdot"}
-
-
-@dataclass(eq=False)
-class Block:
-    """Values that share memory.
-
-    Attributes:
-        size: the bytes of one copy.
-        copies: how many there are, one for each layer if they are saved.
-        start, end: the first and the last step at which they are needed.
-        offset: where it begins.
-        letter: the weight whose gradient this is; it has memory of its own, which the caller keeps.
-    """
-
-    size: int
-    start: int
-    end: int
-    values: list[Value] = field(default_factory=list)
-    copies: int = 1
-    offset: int = 0
-    letter: Letter | None = None
-
-    @property
-    def extent(self) -> int:
-        """The bytes of all copies."""
-        return self.size * self.copies
-
-    def meets(self, other: Block) -> bool:
-        """Whether both are needed at some step."""
-        return self.start <= other.end and other.start <= self.end
 
 
 @dataclass(frozen=True)
@@ -91,14 +60,12 @@ class Memory:
         return self.workspace + self.outputs
 
     @classmethod
-    def of(
-        cls, program: Lowered, itemsize: int, scratch: Callable[[Step], list[tuple[int, ...]]], hands_on: bool
-    ) -> Memory:
+    def of(cls, program: Lowered, itemsize: int, dialect: Dialect, hands_on: bool = False) -> Memory:
         """The memory of a lowered program.
 
         Args:
             itemsize: the bytes of one number.
-            scratch: the shapes of the arrays that a step needs for itself.
+            dialect: that of numpy in which the program is written.
             hands_on: whether it is the program of a part.
         """
         planner = _Planner(program, itemsize)
@@ -109,7 +76,9 @@ class Memory:
         for section in program.sections:
             for step in section.steps:
                 time = planner.times.born[step.out]
-                places[step] = [Block(planner.bytes_of(shape), time, time) for shape in scratch(step)]
+                places[step] = [Block(planner.bytes_of(shape), time, time) for shape in scratch(step, dialect).values()]
+        if not hands_on:
+            Hosts(program, planner.blocks, planner.times.bounds, itemsize).fill()
         inside = [block for block in dict.fromkeys(planner.blocks.values()) if block.letter is None]
         workspace = place([*inside, *(block for found in places.values() for block in found)])
         return cls(
@@ -137,30 +106,6 @@ def _bytes_of_input(program: Lowered, value: Value, itemsize: int) -> int:
     """The bytes of an array, or of those of all layers."""
     repeats = next((len(loop.values) for loop in program.loops if value in loop.inputs), 1)
     return aligned(value.entries * itemsize) * repeats
-
-
-def aligned(size: int) -> int:
-    """Bytes, up to the next line of the cache."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-def place(blocks: list[Block]) -> int:
-    """Give every block its offset; return the bytes of them all.
-
-    >>> long, early, late = Block(64, 0, 9), Block(128, 0, 3), Block(128, 5, 9)
-    >>> place([long, early, late]), early.offset, late.offset, long.offset
-    (192, 0, 0, 128)
-    """
-    placed: list[Block] = []
-    for block in sorted(blocks, key=lambda block: (-block.extent, block.start)):
-        offset = 0
-        for other in sorted((b for b in placed if b.meets(block)), key=lambda b: b.offset):
-            if offset + block.extent <= other.offset:
-                break
-            offset = max(offset, other.offset + other.extent)
-        block.offset = offset
-        placed.append(block)
-    return max((block.offset + block.extent for block in placed), default=0)
 
 
 class _Times:
@@ -206,7 +151,7 @@ class _Times:
                 self.note(value, self.born[step.out], section)
         if isinstance(section, Loop):
             end = self.bounds[section][1]
-            for value in section.loads:
+            for value in section.loads if len(section.values) > 1 else ():
                 self.note(value, end, None)
             inside: list[View] = [view for _, view in section.sums]
             inside += [view for letter, view in section.coefficients.items() if letter not in self.given]
@@ -217,8 +162,8 @@ class _Times:
                 self.note(state.start.value, end if section.values else self.last, None)
 
     def note(self, value: Value, time: int, section: Section | None) -> None:
-        """A value is read; in a loop that it was not made in, to its end."""
-        if isinstance(section, Loop) and self.home.get(value) is not section:
+        """A value is read; in a loop of several layers that it was not made in, to its end."""
+        if isinstance(section, Loop) and len(section.values) > 1 and self.home.get(value) is not section:
             time = self.bounds[section][1]
         self.read[value] = max(self.read.get(value, 0), time)
 
@@ -294,9 +239,9 @@ class _Planner:
         chosen = _OVER.get(step.operation, len(step.operands) - 1)
         target = self.blocks[step.out]
         now = self.times.born[step.out]
-        for place, (value, labels) in enumerate(step.operands):
+        for k, (value, labels) in enumerate(step.operands):
             block = self.blocks.get(value)
-            if block is None or chosen not in (None, place) or block is target:
+            if block is None or chosen not in (None, k) or block is target:
                 continue
             is_last = block.copies == 1 and block.end == now and self.times.home.get(value) is section
             is_same = value.kind == "array" and tuple(labels[slot] for slot in value.stored) == step.out.slots

@@ -8,7 +8,7 @@ from functools import cached_property
 from formcalc.calculus import Form
 from formcalc.language.columns import columns
 from formcalc.numeric.program.baselines import left_to_right, reverse_mode
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.memory import readable
 from formcalc.numeric.program.values import Contract, Section, Step
 

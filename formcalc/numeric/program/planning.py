@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from formcalc.numeric.program.factoring import Group, groups
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.ordering import OPERATION
 from formcalc.numeric.program.polynomials import Linear, Polynomials
 from formcalc.numeric.program.sharing import Sharing

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.values import Contract, Labelled, Loop, Map, Step, Value
 from formcalc.numeric.program.words import Monomial, Names, Placed
 

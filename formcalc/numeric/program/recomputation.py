@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from formcalc.numeric.program.graph import is_map
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.pruning import keep_for_later, prune
 from formcalc.numeric.program.values import Accumulated, Loop, Map, Section, Step, Value, again, made
 

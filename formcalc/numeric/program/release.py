@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.values import Loop, Section, State, Step, Value, made
 
 

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from formcalc.algebra import Letter
 from formcalc.calculus import Form
-from formcalc.numeric.program.lowering import Lowered, Lowering
+from formcalc.numeric.program.lowered import Lowered
+from formcalc.numeric.program.lowering import Lowering
 from formcalc.numeric.program.ordering import Part
 from formcalc.numeric.program.planning import Outline, Planner
 from formcalc.numeric.program.pruning import keep_for_later, prune

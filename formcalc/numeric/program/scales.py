@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.matrix_product import MatrixProduct, is_view
 from formcalc.numeric.program.values import Contract, Loop, Map, Section, Step, Value, View, made
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from formcalc.numeric.program.graph import Graph
-from formcalc.numeric.program.lowering import Lowered
-from formcalc.numeric.program.memory import is_laid
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.release import Release
 from formcalc.numeric.program.values import Loop, Section, Step, Value, is_fresh, made
 
@@ -78,22 +77,18 @@ def schedule(program: Lowered, has_places: bool, hands_on: bool) -> None:
     """Put the steps of each section in the order that needs the least memory.
 
     Args:
-        has_places: whether memory is planned: what is kept for all layers is there until the last of them, and
-            gradients have memory of their own, unless they are handed on.
-        hands_on: whether it is the program of a part.
+        has_places: whether memory is planned: what is kept for all layers is there until the last of them.
+        hands_on: whether gradients are handed on as they are made, as those of a part are.
     """
-    release = Release.of(program, keeps_gradients=not has_places)
-    elsewhere: set[Value] = set()
-    if has_places and not hands_on:
-        elsewhere = {view.value for letter, view in program.coefficients.items() if is_laid(program, letter, view)}
+    release = Release.of(program, keeps_gradients=not hands_on)
     for section in program.sections:
         local = {value for step in section.steps for value in release.after.get(step, ())}
         if isinstance(section, Loop) and has_places and len(section.values) > 1:
             local -= {*section.loads, *(state.value for state in section.states)}
-        _schedule(section, local, elsewhere)
+        _schedule(section, local)
 
 
-def _schedule(section: Section, local: Collection[Value], elsewhere: Collection[Value]) -> None:
+def _schedule(section: Section, local: Collection[Value]) -> None:
     """Put the steps of a section in order; those between layers stay together, in an order of their own."""
     between = section.between_layers if isinstance(section, Loop) else []
     rest = [step for step in section.steps if step not in between]
@@ -101,10 +96,10 @@ def _schedule(section: Section, local: Collection[Value], elsewhere: Collection[
     if between:
         read = {value for step in rest for value, _ in step.operands}
         inside = {value for value in local if value not in read}
-        inner = _Memory([Group((step,)) for step in between], inside, elsewhere)
+        inner = _Memory([Group((step,)) for step in between], inside)
         order = inner.best()
         groups.append(Group(tuple(between[place] for place in order), inner.peak(order)))
-    order = _Memory(groups, local, elsewhere).best()
+    order = _Memory(groups, local).best()
     section.steps = [step for place in order for step in groups[place].steps]
     if isinstance(section, Loop) and between:
         section.after = len(order) - 1 - order.index(len(rest))
@@ -115,10 +110,9 @@ class _Memory:
 
     Args:
         local: the values that may be let go of.
-        elsewhere: those that have memory of their own.
     """
 
-    def __init__(self, groups: Sequence[Group], local: Collection[Value], elsewhere: Collection[Value]) -> None:
+    def __init__(self, groups: Sequence[Group], local: Collection[Value]) -> None:
         self.roots: dict[Value, Value] = {}
         for group in groups:
             for step in group.steps:
@@ -144,7 +138,7 @@ class _Memory:
             for value in read:
                 if makers.get(value, place) != place:
                     needs |= 1 << makers[value]
-            makes = sum(value.entries for value in own if value not in views and value not in elsewhere)
+            makes = sum(value.entries for value in own if value not in views)
             self.units.append(Unit(needs, group.most or makes, makes, lasting))
         self.everything = (1 << len(groups)) - 1
 

@@ -6,7 +6,7 @@ The derivative of GELU or SiLU at a number takes the same exponential as the fun
 from __future__ import annotations
 
 from formcalc.numeric.program.graph import Graph
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.pruning import keep_for_later, prune
 from formcalc.numeric.program.values import Labelled, Loop, Map, Step, Value, again
 

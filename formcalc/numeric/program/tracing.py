@@ -9,7 +9,7 @@ from typing import Any
 from formcalc.errors import EvaluationError
 from formcalc.numeric.program.dialects import Dialect
 from formcalc.numeric.program.emission import Emitter
-from formcalc.numeric.program.lowering import Lowered
+from formcalc.numeric.program.lowered import Lowered
 from formcalc.numeric.program.spelling import spelled
 from formcalc.numeric.program.values import Contract, Loop, Map, Step
 
