@@ -42,7 +42,7 @@ def test_under_a_limit_a_program_computes_the_same(name, share, sizes, engine):
 
 
 def test_what_is_computed_again_costs_operations_that_the_plan_names():
-    form = fc.derive(fc.load("encoder", L=6))
+    form = fc.derive(fc.load("encoder", L=6, T=24))
     free = fc.compile(form)
     limited = fc.compile(form, memory=int(free.peak * 0.8))
     assert free.plan.recomputed == 0
@@ -53,9 +53,9 @@ def test_what_is_computed_again_costs_operations_that_the_plan_names():
 
 
 def test_no_more_is_computed_again_than_the_limit_asks_for():
-    form = fc.derive(fc.load("encoder", L=6))
+    form = fc.derive(fc.load("encoder", L=6, T=24))
     free = fc.compile(form).peak
-    costs = [fc.compile(form, memory=int(free * share)).plan.recomputed for share in (0.95, 0.9, 0.8, 0.7)]
+    costs = [fc.compile(form, memory=int(free * share)).plan.recomputed for share in (0.95, 0.8, 0.6, 0.5)]
     assert costs == sorted(set(costs))
     assert costs[0] > 0
 
@@ -82,8 +82,8 @@ def test_what_a_pass_or_two_computes_again_is_not_kept():
 
 def test_what_several_loops_compute_again_has_names_of_its_own():
     source = fc.compile(fc.derive(fc.derive(fc.load("gpt2")))).source
-    assert "t6_again = buffer(" in source
-    assert "t6_again_2 = buffer(" in source
+    assert " t6_again = " in source
+    assert " t6_again_2 = " in source
 
 
 def test_parts_hand_gradients_on_as_they_are_made(monkeypatch):

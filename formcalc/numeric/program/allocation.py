@@ -92,13 +92,12 @@ class _Run:
         for layer in loop.values:
             self.layer(loop, layer)
         for state in loop.states:
-            if not loop.between:
+            if not loop.between and state.outgoing is not None:
                 self.bind(state.end, self.names[state.value])
-        own = {value for step in loop.always for value in made(step)}
         for state in loop.states:
             self.unbind(state.value)
-            if state.outgoing is not None and state.outgoing.value in own:
-                self.unbind(state.outgoing.value)
+        for value in self.release.left(loop):
+            self.unbind(value)
 
     def layer(self, loop: Loop, layer: int) -> None:
         for value in loop.loads:
@@ -122,6 +121,8 @@ class _Run:
             going = [(s.value, self.names.get(s.outgoing.value, 0)) for s in loop.states if s.outgoing is not None]
             for value, array in going:
                 self.bind(value, array)
+            for value in self.release.handed.get(loop, ()):
+                self.unbind(value)
 
     def between(self, loop: Loop, is_last: bool) -> None:
         steps = loop.between_layers

@@ -147,15 +147,16 @@ class Emitter(Accumulating):
         self.depth -= 1
         if not loop.between:  # else nothing reads what comes out last
             for state in loop.states:
-                self.write(f"{state.end.name} = {state.value.name}")
+                if state.outgoing is not None:
+                    self.write(f"{state.end.name} = {state.value.name}")
         if self.dialect.releases and loop.values:
-            gone = {value for step in loop.steps for value in self.release.after.get(step, ()) if loop.between}
-            own = {value for step in loop.always for value in made(step)}
-            handed = [state.outgoing.value for state in loop.states if state.outgoing is not None]
+            gone = {value for step in loop.steps for value in self.release.after.get(step, ())}
+            if not loop.between:
+                gone &= {state.value for state in loop.states if state.outgoing is None}
             names = [state.value.name for state in loop.states if state.value not in gone]
-            names += [value.name for value in handed if value in own]
+            names += [value.name for value in self.release.left(loop)]
             if names:
-                self.write(f"del {', '.join(dict.fromkeys(names))}")
+                self.write(f"del {', '.join(names)}")
 
     def between(self, loop: Loop, steps: Sequence[Step], is_end: bool = False) -> None:
         """What is only done for the next layer, if there is one."""
@@ -179,6 +180,9 @@ class Emitter(Accumulating):
         if going:
             names, texts = [value.name for value, _ in going], [self.laid(view, value) for value, view in going]
             self.write(f"{', '.join(names)} = {', '.join(texts)}")
+            handed = self.release.handed.get(loop, ())
+            if handed:
+                self.write(f"del {', '.join(value.name for value in handed)}")
 
     def enter(self, loop: Loop) -> None:
         """What the steps of one layer need first."""

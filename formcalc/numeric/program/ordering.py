@@ -1,7 +1,8 @@
 """The order in which the factors of a word are multiplied: the cheapest one for given sizes.
 
 A cost is a whole number: operations first, then the entries of what is made, so that of two orders with the same number
-of operations the one with the smaller intermediate values is the cheaper. Ties go from left to right.
+of operations the one with the smaller intermediate values is the cheaper. Of ties the one is taken that ends with a
+factor that is given, and needs no memory of its own; then the one from left to right.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ class Factor:
         free: the label that costs nothing, the columns of one-hot rows.
         repeats: how often it changes in one run, as the layers do.
         is_ones: whether all its entries are 1: what it is multiplied with is added up.
+        is_given: whether it comes in, as weights and data do.
     """
 
     labels: frozenset
     free: Hashable = None
     repeats: int = 1
     is_ones: bool = False
+    is_given: bool = False
 
 
 #: The factors from the first to the last of a part of a word.
@@ -57,6 +60,7 @@ class Orders:
         self.free = [bits.get(factor.free, 0) for factor in factors]
         self.repeats = [factor.repeats for factor in factors]
         self.ones = [factor.is_ones for factor in factors]
+        self.given = [factor.is_given for factor in factors]
         kept = sum(bits[label] for label in {*output} if label in bits)
         before, after = [kept], [0]  # labels of the result and of what stands before, and of what stands after
         for mask, other in zip(labels, reversed(labels), strict=True):
@@ -97,6 +101,11 @@ class Orders:
         operations = self.size((self.within[i, k] | self.within[k + 1, j]) & ~free) * (1 if free or is_sum else 2)
         return (operations * OPERATION + self.size(self.within[i, j])) * max(self.repeats[i : j + 1])
 
+    def is_at_end(self, split: int) -> bool:
+        """Whether a split of the whole word leaves a given factor alone."""
+        last = self.count - 1
+        return (split == 0 and self.given[0]) or (split == last - 1 and self.given[last])
+
     def best(self, known: frozenset[Part] = frozenset()) -> tuple[dict[Part, int], dict[Part, int]]:
         """For each part, what the cheapest order costs, and after which factor it splits the part.
 
@@ -114,9 +123,13 @@ class Orders:
                 best = split = -1
                 for k in range(j - 1, i - 1, -1):
                     cost = used[i, k] + used[k + 1, j]
-                    if best < 0 or cost < best:
+                    if best < 0 or cost <= best:
                         cost += self.step(i, k, j)
-                        if best < 0 or cost < best:
+                        if (
+                            best < 0
+                            or cost < best
+                            or (cost == best and length == self.count - 1 and self.is_at_end(k) > self.is_at_end(split))
+                        ):
                             best, split = cost, k
                 costs[i, j], splits[i, j] = best, split
                 used[i, j] = 0 if (i, j) in known else best

@@ -59,7 +59,9 @@ class Planner:
 
     def __init__(self, program: Lowered, repeats: Callable[[Value], int]) -> None:
         self.repeats = dict[Value, int]()
-        self.names = Names(lambda value: self.repeats.get(value) or repeats(value))
+        given = {*program.inputs.values(), *program.constants.values()}
+        given |= {state.value for loop in program.loops for state in loop.states}
+        self.names = Names(lambda value: self.repeats.get(value) or repeats(value), given)
         self.polynomials = Polynomials(program, self.names)
         self.expanded: dict[tuple[Value, frozenset[Value]], list[Word]] = {}
         self.common: dict[tuple[Value, frozenset[Value]], list[Group]] = {}

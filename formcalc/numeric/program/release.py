@@ -17,11 +17,13 @@ class Release:
         after: by step, the values that nothing reads after it.
         readers: by value that is kept layer by layer, the loop that reads it last.
         starts: the states whose start nothing reads but their loop.
+        handed: by loop, what a layer has made for the next one, which takes it by another name.
     """
 
     after: dict[Step, list[Value]] = field(default_factory=dict)
     readers: dict[Value, Loop] = field(default_factory=dict)
     starts: set[State] = field(default_factory=set)
+    handed: dict[Loop, list[Value]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Lowered, keeps_gradients: bool = True) -> Release:
@@ -54,11 +56,19 @@ class Release:
                         found.after.setdefault(step, []).append(value)
                     seen.add(value)
             if isinstance(section, Loop):
+                own = {value for step in section.steps for value in made(step)}
+                handed = [state.outgoing.value for state in section.states if state.outgoing is not None]
+                found.handed[section] = [value for value in dict.fromkeys(handed) if value in own]
                 for state in section.states:
                     start = state.start.value
                     if start not in staying and last[start] is section and start not in _operands(section):
                         found.starts.add(state)
         return found
+
+    def left(self, loop: Loop) -> list[Value]:
+        """What the last layer has made for a next one, where there is none."""
+        own = {value for step in loop.always for value in made(step)}
+        return [value for value in self.handed.get(loop, ()) if loop.between and value in own]
 
 
 def _operands(section: Section) -> set[Value]:
@@ -90,7 +100,6 @@ def _handed_on(program: Lowered) -> set[Value]:
     """What is read at the end of a layer, or by other layers; what comes in is not, where something new goes out."""
     found: set[Value] = set()
     for loop in program.loops:
-        for state in loop.states:
-            found.add(state.value if state.outgoing is None else state.outgoing.value)
+        found |= {state.outgoing.value for state in loop.states if state.outgoing is not None}
         found |= {value for total, view in loop.sums for value in (total, view.value)}
     return found

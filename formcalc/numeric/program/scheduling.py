@@ -25,11 +25,11 @@ class Group:
     """Steps that run one after the other.
 
     Attributes:
-        most: the most numbers that they have in memory beyond what is there at first; of one step, what it makes.
+        most: the most numbers that they have in memory beyond what is there at first; if not given, what they make.
     """
 
     steps: tuple[Step, ...]
-    most: int = 0
+    most: int | None = None
 
 
 #: The peak so far, what is in memory now, and the groups that have run, in order.
@@ -81,15 +81,32 @@ def schedule(program: Lowered, has_places: bool, hands_on: bool) -> None:
         hands_on: whether gradients are handed on as they are made, as those of a part are.
     """
     release = Release.of(program, keeps_gradients=not hands_on)
+    states = [state for loop in program.loops for state in loop.states]
+    inputs = {*program.inputs.values()}
+    given = {state.value for state in states if state.start.value in inputs}
     for section in program.sections:
         local = {value for step in section.steps for value in release.after.get(step, ())}
         if isinstance(section, Loop) and has_places and len(section.values) > 1:
             local -= {*section.loads, *(state.value for state in section.states)}
-        _schedule(section, local)
+        is_last = isinstance(section, Loop) and _grows(section, inputs)
+        _schedule(section, local - given if is_last else local, is_last)
 
 
-def _schedule(section: Section, local: Collection[Value]) -> None:
-    """Put the steps of a section in order; those between layers stay together, in an order of their own."""
+def _grows(loop: Loop, inputs: Collection[Value]) -> bool:
+    """Whether layers need more for gradients than they let go of: most is there in the last one.
+
+    What comes into that may be data, which are there anyway.
+    """
+    made = sum(view.value.entries for view in loop.coefficients.values())
+    return len(loop.values) == 1 or made > sum(value.entries for value in loop.loads if value not in inputs)
+
+
+def _schedule(section: Section, local: Collection[Value], is_last: bool) -> None:
+    """Put the steps of a section in order; those between layers stay together, in an order of their own.
+
+    Args:
+        is_last: whether it is the order of the last layer that counts, which has no steps between layers.
+    """
     between = section.between_layers if isinstance(section, Loop) else []
     rest = [step for step in section.steps if step not in between]
     groups = [Group((step,)) for step in rest]
@@ -98,7 +115,7 @@ def _schedule(section: Section, local: Collection[Value]) -> None:
         inside = {value for value in local if value not in read}
         inner = _Memory([Group((step,)) for step in between], inside)
         order = inner.best()
-        groups.append(Group(tuple(between[place] for place in order), inner.peak(order)))
+        groups.append(Group(tuple(between[place] for place in order), 0 if is_last else inner.peak(order)))
     order = _Memory(groups, local).best()
     section.steps = [step for place in order for step in groups[place].steps]
     if isinstance(section, Loop) and between:
@@ -139,7 +156,8 @@ class _Memory:
                 if makers.get(value, place) != place:
                     needs |= 1 << makers[value]
             makes = sum(value.entries for value in own if value not in views)
-            self.units.append(Unit(needs, group.most or makes, makes, lasting))
+            most = makes if group.most is None else group.most
+            self.units.append(Unit(needs, most, min(makes, most), lasting))
         self.everything = (1 << len(groups)) - 1
 
     def root(self, value: Value) -> Value:

@@ -68,9 +68,10 @@ class Related:
             named = sum(bit for key, bit in self.bits.items() if key in written) | self.results
             starts = dict.fromkeys([named, self.in_turn(named), self.results, self.in_turn(self.results)])
             cost, shared = min((self.descent(start, free) for start in starts), key=lambda found: found[0])
-            cost, shared = self.in_pairs(cost, shared, free)
+            shared = self.few(*self.in_pairs(cost, shared, free), free)
         else:
-            cost, shared = self.cost(self.results), self.results
+            shared = self.results
+        cost = self.cost(shared)
         return cost, frozenset(k for k, bit in self.bits.items() if bit & shared), self.counted(shared)[1]
 
     def in_turn(self, shared: int) -> int:
@@ -101,6 +102,13 @@ class Related:
             if found < cost:
                 return self.in_pairs(*self.descent(shared ^ one ^ two, free), free)
         return cost, shared
+
+    def few(self, cost: int, shared: int, free: list[int]) -> int:
+        """Products whose sharing spares nothing are not shared, since what is shared has to be kept."""
+        for bit in free:
+            if bit & shared and self.cost(shared ^ bit) == cost:
+                shared ^= bit
+        return shared
 
     def cost(self, shared: int) -> int:
         """What the words cost together."""

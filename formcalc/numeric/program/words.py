@@ -28,9 +28,11 @@ class Names:
         sizes: of labels.
         axes: of labels: the axis, or nothing for a place between two factors.
         repeats: how often a value changes in one run.
+        given: the values that are there in any case: weights, data, and what layers hand on.
     """
 
-    def __init__(self, repeats: Callable[[Value], int]) -> None:
+    def __init__(self, repeats: Callable[[Value], int], given: Collection[Value] = frozenset()) -> None:
+        self.given = given
         self.sizes: list[int] = []
         self.axes: list[str] = []
         self.repeats = repeats
@@ -103,6 +105,7 @@ class Word:
                 labels[v.slots.index("col")] if v.kind == "ids" else None,
                 1 if v is ONES else names.repeats(v),
                 v is ONES,
+                v in names.given,
             )
             for v, labels in self.factors
         ]
