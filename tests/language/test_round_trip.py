@@ -30,7 +30,7 @@ SHAPES = {"A": ("n", "n"), "B": ("n", "n"), "X": ("T", "d")}
 RELU, SOFTMAX = operator_named("m"), operator_named("a")
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(expressions(differentials=True))
 def test_every_expression_parses_back(expression):
     assert fc.parse(str(expression), LETTERS) is expression

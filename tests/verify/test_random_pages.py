@@ -12,12 +12,12 @@ from formcalc.algebra import Number, Product, Sum
 from formcalc.errors import EvaluationError
 from page_strategies import PAGE_SIZES, pages
 
-#: In each part; parts run side by side, with examples and sizes of their own; a few pages are in two of them.
-EXAMPLES = 52
-
 #: Who differentiates each part: XLA compiles every page, torch takes the steps one by one.
 ORACLES = ("torch", "jax", "torch", "torch", "torch", "torch")
 PARTS = range(len(ORACLES))
+
+#: How many pages are in each part; parts run side by side, with sizes of their own; a few pages are in two of them.
+EXAMPLES = [24 if oracle == "jax" else 58 for oracle in ORACLES]
 
 _NORMS = r"\b(?:norm|layernorm|layer_norm|rms|rmsnorm|rms_norm|ν)(?:\^t)?\("
 
@@ -65,7 +65,7 @@ def examples(part, count, **choices):
 def drawn(part):
     found = set()
 
-    @examples(part, EXAMPLES)
+    @examples(part, EXAMPLES[part])
     def draw(text):
         assume(text not in found)
         found.add(text)
@@ -85,7 +85,7 @@ def test_there_are_three_hundred_pages_and_all_that_pages_have_is_in_ten():
 def test_derived_coefficients_of_pages_agree_with_automatic_differentiation(part, oracle):
     agreed = set()
 
-    @examples(part, EXAMPLES)
+    @examples(part, EXAMPLES[part])
     def agree(text):
         assume(text not in agreed)  # a page counts once
         try:
@@ -96,12 +96,12 @@ def test_derived_coefficients_of_pages_agree_with_automatic_differentiation(part
         agreed.add(text)
 
     agree()
-    assert len(agreed) >= EXAMPLES
+    assert len(agreed) >= EXAMPLES[part]
 
 
 @pytest.mark.parametrize("part", PARTS[:2])
 def test_a_derived_page_reads_back_as_its_form_and_is_the_same_text_at_every_depth(part):
-    @examples(part, 50)
+    @examples(part, 30)
     def same(text):
         model = fc.load(text)
         form, deeper = fc.derive(model), fc.derive(fc.load(text, L=model.sizes["L"] + 2))
@@ -116,7 +116,7 @@ def test_a_derived_page_reads_back_as_its_form_and_is_the_same_text_at_every_dep
 
 @pytest.mark.parametrize(("part", "oracle"), [*enumerate(ORACLES)][:2])
 def test_the_hessians_of_smooth_pages_along_a_direction_agree_with_automatic_differentiation(part, oracle):
-    @examples(part, 20, smooth=True, depth=1)
+    @examples(part, 8 if oracle == "jax" else 24, smooth=True, depth=1)
     def agree(text):
         report = fc.verify(fc.derive(fc.derive(fc.load(text))), oracle=oracle)
         assert report.ok, report
