@@ -245,7 +245,7 @@ def test_help_teaches(capsys, command):
 
 
 def test_a_reader_that_goes_away_is_no_error():
-    script = f"{sys.executable} -m formcalc.app.main forms 3 | head -n 1"
+    script = f"{sys.executable} -m formcalc forms 3 | head -n 1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == f"{forms(3, 1)}\n"
     assert done.stderr == ""
