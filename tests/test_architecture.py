@@ -21,6 +21,7 @@ FOLDERS = (
     "models",
     "train",
     "app",
+    "__main__",
 )
 
 #: Engines that are not installed with formcalc, so that only a function that needs one may import it.
@@ -44,7 +45,7 @@ def rank(module):
     if parts[0] != "formcalc" or parts[1:2] in (["errors"], ["grammar"]):
         return -1
     folder = parts[1] if len(parts) > 1 else ""
-    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS) - 1.5
+    return FOLDERS.index(folder) if folder in FOLDERS else FOLDERS.index("app") - 0.5
 
 
 def imports(tree):

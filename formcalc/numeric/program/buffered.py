@@ -6,6 +6,7 @@ of a part has one argument more, what adds a gradient to the total of its weight
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 
 from formcalc.algebra import Letter
@@ -292,11 +293,19 @@ class BufferedEmitter(Emitter):
 
     def contracting(self, step: Contract) -> list[str]:
         if len(step.operands) == 1 or any(value.kind != "array" for value, _ in step.operands):
-            return self.summing_up(step) or [f"{step.out.name}[...] = {self.contract(step)}"]
+            return self.summing_up(step) or [self.selecting(step)]
         product = MatrixProduct.of(step)
         if product.is_outer:
             return [f"np.multiply({', '.join(self.outer(step, product))}, out={step.out.name})"]
         return self.multiplying_matrices(step, product)
+
+    def selecting(self, step: Contract) -> str:
+        """A product with one-hot rows or a quarter turn; where one primitive is all of it, that fills the array."""
+        text = self.contract(step)
+        found = ast.parse(text, mode="eval").body
+        if isinstance(found, ast.Call) and isinstance(found.func, ast.Name) and found.func.id in ("select", "add_rows"):
+            return f"{text[:-1]}, out={step.out.name})"
+        return f"{step.out.name}[...] = {text}"
 
     def summing_up(self, step: Contract) -> list[str]:
         """Sums over axes of one array."""

@@ -203,9 +203,10 @@ def layer_norm_slope(
     _written(lambda *to: rows.layer_norm_slope(_flat(r, shape), _flat(x, shape), *statistics, vector, *to), out)
 
 
-def add_rows(found: Array, ids: Array, count: int) -> Array:
+def add_rows(found: Array, ids: Array, count: int, out: Array | None = None) -> Array:
     """The rows, (*ids, ...), added up by their ids: (count, ...)."""
-    total = np.zeros((count, *found.shape[ids.ndim :]), found.dtype)
+    out = np.empty((count, *found.shape[ids.ndim :]), found.dtype) if out is None else out
+    out.fill(0)
     places = np.ascontiguousarray(ids, np.int64).reshape(-1)
-    _written(lambda target: entries.add_rows(_flat(found, found.shape), places, target), (total,))
-    return total
+    _written(lambda target: entries.add_rows(_flat(found, found.shape), places, target), (out,))
+    return out

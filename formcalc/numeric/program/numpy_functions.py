@@ -128,9 +128,13 @@ def silu_slope(x: Array, r: Array, out: Array | None = None, value: Array | None
 
     def work(x: Array, r: Array, *outs: Array) -> None:
         s = _logistic(x)
+        slope = np.asarray(1 - s)
+        slope *= x
+        slope += 1
+        slope *= s
         for values in outs[:-1]:
             np.multiply(x, s, out=values)
-        np.multiply(r, s * (1 + x * (1 - s)), out=outs[-1])
+        np.multiply(r, slope, out=outs[-1])
 
     return by_pieces(work, x, r, *_given(value), out=out)
 

@@ -6,7 +6,7 @@ Functions entry by entry are those of `numpy_functions`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any
 
@@ -64,17 +64,18 @@ def select(table: Array, ids: Array, out: Array | None = None) -> Array:
     return rows
 
 
-def add_rows(rows: Array, ids: Array, count: int) -> Array:
+def add_rows(rows: Array, ids: Array, count: int, out: Array | None = None) -> Array:
     """The rows, (*ids, ...), added up by their ids: (count, ...)."""
     flat, places = rows.reshape(ids.size, -1), ids.ravel()
     order = np.argsort(places, kind="stable")
     order = order[np.searchsorted(places[order], 0) :]  # without what has no id
     known = places[order]
     starts = np.flatnonzero(np.diff(known, prepend=-1))
-    total = np.zeros((count, flat.shape[1]), rows.dtype)
+    out = np.empty((count, *rows.shape[ids.ndim :]), rows.dtype) if out is None else out
+    out.fill(0)
     if known.size:
-        total[known[starts]] = np.add.reduceat(flat[order], starts, axis=0)
-    return total.reshape(count, *rows.shape[ids.ndim :])
+        out.reshape(count, -1)[known[starts]] = np.add.reduceat(flat[order], starts, axis=0)
+    return out
 
 
 def counted(ids: Array, like: Array) -> Array:
@@ -129,6 +130,17 @@ def rotated_back(x: Array, cosines: Array, sines: Array, number: float = 1, out:
     return out
 
 
+def _some_rows(x: Array, like: Array | None = None) -> Iterator[Array]:
+    """The rows of an array, some at a time: of another array as many as stay in the cache."""
+    like = x if like is None else like
+    if not x.flags.c_contiguous or not x.size:
+        yield x
+        return
+    flat, count = x.reshape(-1, x.shape[-1]), max(1, PIECE // (like.shape[-1] * like.itemsize))
+    for start in range(0, len(flat), count):
+        yield flat[start : start + count]
+
+
 def softmax(x: Array, mask: Array | None = None, out: Array | None = None) -> Array:
     """Softmax of each row, over what a mask allows; a row masked everywhere is 0."""
     if mask is not None:
@@ -167,7 +179,8 @@ def softmax_slope(a: Array, r: Array, inner: Array | None = None, out: Array | N
 def logsoftmax(x: Array, out: Array | None = None) -> Array:
     """The logarithm of softmax of each row."""
     out = np.subtract(x, x.max(-1, keepdims=True), out=out)
-    out -= np.log(np.exp(out).sum(-1, keepdims=True))
+    for rows in _some_rows(out):
+        rows -= np.log(np.exp(rows).sum(-1, keepdims=True))
     return out
 
 
@@ -206,14 +219,11 @@ def _without(r: Array, y: Array, along: Array, inverse: Array, out: Array | None
     if y.shape != out.shape or not (y.flags.c_contiguous and r.flags.c_contiguous and out.flags.c_contiguous):
         np.subtract(r, y * along, out=out)
         return np.multiply(out, inverse, out=out)
-    width = out.shape[-1]
-    flat, values, direction = out.reshape(-1, width), y.reshape(-1, width), r.reshape(-1, width)
-    factor, scale = along.reshape(-1, 1), np.broadcast_to(inverse, (*out.shape[:-1], 1)).reshape(-1, 1)
-    count = max(1, PIECE // (width * out.itemsize))
-    for start in range(0, len(flat), count):
-        rows = slice(start, start + count)
-        np.subtract(direction[rows], values[rows] * factor[rows], out=flat[rows])
-        flat[rows] *= scale[rows]
+    scale = np.broadcast_to(inverse, (*out.shape[:-1], 1))
+    pieces = (_some_rows(array, out) for array in (out, y, r, *map(np.ascontiguousarray, (along, scale))))
+    for target, values, direction, factor, factors in zip(*pieces, strict=True):
+        np.subtract(direction, values * factor, out=target)
+        target *= factors
     return out
 
 
