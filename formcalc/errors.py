@@ -15,7 +15,7 @@ class ParseError(FormcalcError):
 
 
 class ShapeError(FormcalcError):
-    """Matrices whose shapes do not chain, or a differential where none may stand."""
+    """Matrices whose shapes do not chain, a differential where none may stand, or a constant that no operator takes."""
 
 
 class FormError(FormcalcError):

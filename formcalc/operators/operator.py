@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from formcalc.algebra import Expression, Shape, excerpt, shape_text
+from formcalc.algebra import Expression, Number, Shape, excerpt, shape_text
 from formcalc.algebra.interning import Interned
 from formcalc.errors import ShapeError
 
@@ -79,7 +79,7 @@ class Operator:
         return arguments[0].shape
 
     def check_constant(self, name: str, at: Expression, constants: tuple[Expression, ...]) -> None:
-        """Check the shape of a constant argument, if there is one."""
+        """Check a constant argument, if there is one: its shape, and that ε is not negative."""
         for constant in constants:
             expected = () if self.constant == "scalar" else at.shape
             if constant.shape != expected:
@@ -87,6 +87,9 @@ class Operator:
                 due = "a scalar" if self.constant == "scalar" else f"a mask, {shape_text(at.shape)} as {p}"
                 rest = "" if name == self.name else ", ..."
                 raise ShapeError(f"{name}({p}, {c}{rest}): {c} is {shape_text(constant.shape)}, it should be {due}")
+            if isinstance(constant, Number) and constant.value < 0:
+                rest = "" if name == self.name else ", ..."
+                raise ShapeError(f"{name}({excerpt(at)}, {constant}{rest}): {constant} is negative, ε is 0 or more")
 
     def __reduce__(self) -> tuple:
         return (_by_name, (self.name,))

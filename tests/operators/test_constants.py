@@ -116,6 +116,8 @@ def test_masked_scores_of_any_size_do_not_overflow():
     [
         ("a(P, X)", "a(P, X): X is c×T, it should be a mask, T×c as P"),
         ("aa(P, 2, R)", "aa(P, 2, ...): 2 is scalar, it should be a mask, T×c as P"),
+        ("norm(P, -1/2)", "norm(P, -1/2): -1/2 is negative, ε is 0 or more"),
+        ("rms'(P, -1, R)", "rms'(P, -1, ...): -1 is negative, ε is 0 or more"),
         ("norm(P, R)", "norm(P, R): R is T×c, it should be a scalar"),
         ("rms'(P, P, R)", "rms'(P, P, ...): P is T×c, it should be a scalar"),
     ],
