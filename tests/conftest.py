@@ -10,7 +10,7 @@ from formcalc.numeric.program import hosting
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
 settings.register_profile("local", deadline=None, print_blob=True)
-settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, max_examples=60)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 # values of small pages lie in gradients as well, as those of large ones do

@@ -75,7 +75,7 @@ def check(text):
     assert reader.open == []
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(expressions(differentials=True))
 def test_tags_balance(expression):
     check(fc.html(expression))

@@ -69,7 +69,7 @@ def check(text):
     assert not re.search(r"[%$&#~]", text)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(expressions(differentials=True))
 def test_braces_balance(expression):
     check(fc.latex(expression))

