@@ -101,6 +101,15 @@ def test_parts_add_up_in_their_order_whatever_the_threads_do():
         assert all((again.gradients[name] == first.gradients[name]).all() for name in form)
 
 
+def test_the_first_two_parts_do_not_wait_for_each_other():
+    totals = Totals(np.add, False)
+    one, two, three = np.array([1e8, 1.0]), np.array([-1e8, 2.0]), np.array([1e-8, 3.0])
+    totals.add(1, "W", two)
+    totals.add(0, "W", one)
+    totals.add(2, "W", three)
+    np.testing.assert_array_equal(totals.gradients["W"], (one + two) + three)
+
+
 def test_a_part_that_fails_ends_the_others():
     def run(arrays, add):
         if arrays["x"][0] == 1:

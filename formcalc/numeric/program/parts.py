@@ -139,7 +139,8 @@ PartRun = Callable[[Mapping[str, Any], Add], Any]
 class Totals:
     """The gradients of all parts, added up weight by weight as they are made.
 
-    Whatever the threads do, the parts come in their order, so that the same is computed in every run.
+    Whatever the threads do, the same is computed in every run: the parts come in their order, but for the first two,
+    whose sum is the same in either order, so that neither waits for the other.
 
     Args:
         add: from a total and an array to their sum, which may be written over the total.
@@ -149,24 +150,31 @@ class Totals:
     def __init__(self, add: Callable[[Any, Any], Any], is_copied: bool) -> None:
         self.gradients: dict[str, Any] = {}
         self._sum, self._is_copied = add, is_copied
-        self._next: dict[str, int] = {}
+        self._count: dict[str, int] = {}
+        self._busy: set[str] = set()
         self._turn = Condition()
         self._is_over = False
 
     def add(self, part: int, name: str, array: Any) -> None:
-        """Add the gradient of a part, when those before it have added theirs."""
+        """Add the gradient of a part, when its turn has come."""
         with self._turn:
-            self._turn.wait_for(lambda: self._is_over or self._next.get(name, 0) == part)
+            self._turn.wait_for(lambda: self._is_over or self._is_next(part, name))
             if self._is_over:
                 raise CancelledError
+            self._busy.add(name)
         before = self.gradients.get(name)
         if before is not None:
             self.gradients[name] = self._sum(before, array)
         else:
             self.gradients[name] = array.copy() if self._is_copied else array
         with self._turn:
-            self._next[name] = part + 1
+            self._busy.remove(name)
+            self._count[name] = self._count.get(name, 0) + 1
             self._turn.notify_all()
+
+    def _is_next(self, part: int, name: str) -> bool:
+        count = self._count.get(name, 0)
+        return name not in self._busy and (count == part or (part < 2 and count < 2))
 
     def cancel(self) -> None:
         """Nobody waits any more: a part has failed."""
