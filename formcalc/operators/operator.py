@@ -80,15 +80,14 @@ class Operator:
 
     def check_constant(self, name: str, at: Expression, constants: tuple[Expression, ...]) -> None:
         """Check a constant argument, if there is one: its shape, and that ε is not negative."""
+        rest = "" if name == self.name else ", ..."
         for constant in constants:
             expected = () if self.constant == "scalar" else at.shape
             if constant.shape != expected:
                 c, p = excerpt(constant), excerpt(at)
                 due = "a scalar" if self.constant == "scalar" else f"a mask, {shape_text(at.shape)} as {p}"
-                rest = "" if name == self.name else ", ..."
                 raise ShapeError(f"{name}({p}, {c}{rest}): {c} is {shape_text(constant.shape)}, it should be {due}")
             if isinstance(constant, Number) and constant.value < 0:
-                rest = "" if name == self.name else ", ..."
                 raise ShapeError(f"{name}({excerpt(at)}, {constant}{rest}): {constant} is negative, ε is 0 or more")
 
     def __reduce__(self) -> tuple:

@@ -156,7 +156,7 @@ class Functions:
         """The last statement: gradients, those of layers as stacks."""
         writer.blank()
         texts = list(first)
-        done = program.in_layers
+        done = program.loop_of
         by_name = {letter.name: letter for letter in program.coefficients}
         for argument in order:
             letter = by_name[argument.letter.name]

@@ -41,7 +41,7 @@ class _Run:
                 self.loop(section)
             else:
                 self.steps(section.steps)
-        for letter in program.coefficients.keys() - program.in_layers:
+        for letter in program.coefficients.keys() - program.loop_of.keys():
             self.hold(self.names.get(program.coefficients[letter].value, 0))
 
     # arrays

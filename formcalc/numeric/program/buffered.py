@@ -46,7 +46,7 @@ class BufferedEmitter(Emitter):
         #: Blocks with a copy for each layer, or for this layer and the next; their names change from layer to layer.
         self.changing = {block for value, block in memory.blocks.items() if block.copies > 1 or value in named}
         self.hosts = dict.fromkeys(block.guest.host for block in memory.blocks.values() if block.guest is not None)
-        self.homes = {letter: loop for loop in loops for letter in loop.coefficients}
+        self.homes = program.loop_of
         self.allocated: set[Block] = set()
         self.index = ""
 
@@ -177,7 +177,7 @@ class BufferedEmitter(Emitter):
     def allocate(self, block: Block, letter: Letter) -> None:
         """Memory for a gradient, if it has none yet."""
         self.allocated.add(block)
-        key = indexed(letter, self.index) if letter in self.program.in_layers else f'"{letter.name}"'
+        key = indexed(letter, self.index) if letter in self.homes else f'"{letter.name}"'
         text = f"gradients[{key}]"
         new = "" if block in self.hosts else f" = {self.empty(letter)}"
         own = block.values[-1].shape

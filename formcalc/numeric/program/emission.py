@@ -49,7 +49,7 @@ class Emitter(Accumulating):
         self.copy = dialect.copy
         #: The gradients that steps make, with the index of their loop.
         self.gradients = program.made_by_steps
-        self.given_at_once = {letter for found in self.gradients.values() for letter, _, _ in found}
+        self.given_at_once = program.given_at_once
 
     def text(self) -> str:
         program = self.program
@@ -66,9 +66,9 @@ class Emitter(Accumulating):
                 self.loop(section)
             else:
                 self.steps(section.steps)
-        done = program.in_layers
+        done = program.loop_of.keys() | self.given_at_once
         for letter, view in program.coefficients.items():
-            if letter not in done | self.given_at_once:
+            if letter not in done:
                 self.coefficient(letter, view)
         for letter, (value, view) in program.values.items():
             self.write(f'gradients["{letter.name}"] = {self.laid(view, value)}', value.source)

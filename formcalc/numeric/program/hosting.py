@@ -35,7 +35,12 @@ class Hosts:
         self.members: dict[Block, list[Value]] = {}
         for value, block in blocks.items():
             self.members.setdefault(block, []).append(value)
-        self.homes = {letter: loop for loop in program.loops for letter in loop.coefficients}
+        self.homes = program.loop_of
+        #: What is there for longer than one layer, by loop.
+        self.lasting = {
+            loop: {*loop.saves, *(value for state in loop.states for value in (state.value, state.end))}
+            for loop in program.loops
+        }
         hosts = [block for block in self.members if block.letter is not None]
         self.hosts = sorted(hosts, key=lambda block: block.start)
         #: What lies in a gradient: of the layer above, and of its own layer or the whole run.
@@ -89,12 +94,11 @@ class Hosts:
     def is_of_a_moment(self, block: Block, loop: Loop, host: Block) -> bool:
         """Whether a value is there within one layer of a loop, and gone before a gradient of that layer is made."""
         first, _ = self.bounds[loop]
-        lasting = {*loop.saves, *(value for state in loop.states for value in (state.value, state.end))}
         return (
             block.copies == 1
             and first < block.start
             and block.end < host.start
-            and lasting.isdisjoint(self.members[block])
+            and self.lasting[loop].isdisjoint(self.members[block])
         )
 
     def reader(self, block: Block) -> Loop | None:

@@ -49,9 +49,9 @@ class Lowered:
         return [section for section in self.sections if isinstance(section, Loop)]
 
     @property
-    def in_layers(self) -> set[Letter]:
-        """The weights of layers, whose coefficients are computed layer by layer."""
-        return {letter for loop in self.loops for letter in loop.coefficients}
+    def loop_of(self) -> dict[Letter, Loop]:
+        """The weights of layers, and the loops that compute their coefficients layer by layer."""
+        return {letter: loop for loop in self.loops for letter in loop.coefficients}
 
     @property
     def made_by_steps(self) -> dict[Value, list[tuple[Letter, View, str]]]:
@@ -60,7 +60,8 @@ class Lowered:
         Others are what a loop adds up, hands on or is given.
         """
         found: dict[Value, list[tuple[Letter, View, str]]] = {}
-        outside = {letter: view for letter, view in self.coefficients.items() if letter not in self.in_layers}
+        loop_of = self.loop_of
+        outside = {letter: view for letter, view in self.coefficients.items() if letter not in loop_of}
         for section in self.sections:
             values = {value for step in section.steps for value in made(step)}
             coefficients, index = (section.coefficients, section.index) if isinstance(section, Loop) else (outside, "")
@@ -68,3 +69,8 @@ class Lowered:
                 if view.value in values:
                     found.setdefault(view.value, []).append((letter, view, index))
         return found
+
+    @property
+    def given_at_once(self) -> set[Letter]:
+        """The weights whose coefficients are given as soon as a step has made them."""
+        return {letter for found in self.made_by_steps.values() for letter, _, _ in found}

@@ -134,7 +134,7 @@ class _Times:
                     self.born[total], self.home[total] = first, section
         self.last = now + 1
         #: Gradients that are given when they are made.
-        self.given = {letter for found in program.made_by_steps.values() for letter, _, _ in found}
+        self.given = program.given_at_once
         for section in program.sections:
             self.section(section)
         later = [view for letter, view in program.coefficients.items() if letter not in self.given]
@@ -213,7 +213,7 @@ class _Planner:
         """Find the values that can be made in the memory of a gradient at once."""
         handed = {state.value for loop in self.program.loops for state in loop.states}
         kept = {self.blocks[value] for value in handed if value in self.blocks}
-        layers = {letter: loop for loop in self.program.loops for letter in loop.coefficients}
+        layers = self.program.loop_of
         totals = {total for loop in self.program.loops for total, _ in loop.sums}
         for letter, view in self.program.coefficients.items():
             block, home = self.blocks.get(view.value), self.times.home.get(view.value)

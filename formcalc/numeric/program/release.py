@@ -39,8 +39,7 @@ class Release:
                 last[value] = section
             if isinstance(section, Loop):
                 found.readers.update(dict.fromkeys(section.loads, section))
-        gone = [] if keeps_gradients else program.made_by_steps.values()
-        given = {letter for found in gone for letter, _, _ in found}
+        given = set() if keeps_gradients else program.given_at_once
         coefficients = [program.coefficients, *(loop.coefficients for loop in program.loops)]
         staying = {view.value for views in coefficients for letter, view in views.items() if letter not in given}
         staying |= _handed_on(program) | {*program.inputs.values(), *program.constants.values()}

@@ -47,12 +47,13 @@ def _order(operand: Labelled) -> tuple[str, ...]:
 
 def _give(graph: Graph, loop: Loop, slope: Map, value: Value) -> None:
     """Read a value from a slope in place of loading it, in the steps that do not lead to the slope."""
+    steps = set(loop.steps)
     before: set[Step] = set()
     needed: set[Step] = {slope}
     while needed:
         step = needed.pop()
         before.add(step)
-        needed |= {graph.makers[v] for v, _ in step.operands if v in graph.makers} & set(loop.steps) - before
+        needed |= {graph.makers[v] for v, _ in step.operands if v in graph.makers} & steps - before
     if any(value in (v for v, _ in step.operands) for step in before):
         return
     given = again(value, graph.home)
