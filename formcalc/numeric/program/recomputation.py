@@ -1,6 +1,6 @@
 """Computing again in the backward pass what the forward pass would have to keep for it, layer by layer.
 
-What is dropped first costs the fewest operations for the bytes that it frees. What takes a pass or two over arrays that
+What is dropped first costs the least time for the bytes that it frees. What takes a pass or two over arrays that
 are there anyway, such as gain and bias of a norm, is never worth keeping where memory is planned.
 """
 
@@ -20,6 +20,9 @@ AnyStep = TypeVar("AnyStep", bound=Step)
 
 #: What takes a pass over its operands.
 IN_A_PASS = ("sum", "product", "layer_norm", "rms_norm")
+
+#: The operations in products of matrices that take as long as a pass over an array, for each of its entries.
+A_PASS = 100
 
 #: More steps than these take longer than what they compute takes to read.
 FEW_STEPS = 2
@@ -74,6 +77,11 @@ def recomputing(program: Lowered, count: int) -> int:
     return sum(loop.times(step) * step.flops for loop, step in written if step in loop.steps)
 
 
+def effort(step: Step) -> int:
+    """The time that a step is expected to take, in operations of products of matrices."""
+    return step.product_flops + A_PASS * (step.flops - step.product_flops)
+
+
 def _homes(program: Lowered) -> dict[Value, Section]:
     """The sections in which values are there first."""
     homes = {value: section for section in program.sections for step in section.steps for value in made(step)}
@@ -109,8 +117,8 @@ def _steps(forward: Loop, backward: Loop, dropped: set[Value]) -> list[Step]:
 
 
 def _price(forward: Loop, backward: Loop, dropped: set[Value], last: Value) -> float:
-    """The operations for each entry that is freed."""
-    return sum(step.flops for step in _steps(forward, backward, dropped)) / last.entries
+    """The effort for each entry that is freed."""
+    return sum(effort(step) for step in _steps(forward, backward, dropped)) / last.entries
 
 
 def _write_again(backward: Loop, steps: Sequence[Step], homes: dict[Value, Section]) -> list[Step]:
