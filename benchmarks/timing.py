@@ -12,6 +12,9 @@ import numpy as np
 #: Seconds between two entrants, since the threads of one keep spinning into the next.
 REST = 0.2
 
+#: Seconds of a turn: short runs are repeated, so that their medians are of many.
+TURN = 0.03
+
 #: The side of the matrices whose product is the machine's peak.
 SIDE = 1536
 
@@ -23,13 +26,18 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def medians(runs: Mapping[str, Callable[[], object]], rounds: int, rest: float = REST) -> dict[str, float]:
+def medians(
+    runs: Mapping[str, Callable[[], object]], rounds: int, rest: float = REST, turn: float = TURN
+) -> dict[str, float]:
     """The median time of each in seconds; they take turns, and each runs once before, which wakes its threads."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             run()
+            end = time.perf_counter() + turn
             times[name].append(seconds(run))
+            while time.perf_counter() < end:
+                times[name].append(seconds(run))
             time.sleep(rest)
     return {name: statistics.median(taken) for name, taken in times.items()}
 

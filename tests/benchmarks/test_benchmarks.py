@@ -1,7 +1,9 @@
 """The benchmarks at small sizes: programs and peers agree, and the tables show what was measured."""
 
 import dataclasses
+import itertools
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -103,9 +105,12 @@ def test_the_peak_in_torch():
 
 def test_medians_of_runs_that_take_turns():
     order = []
-    times = medians({name: lambda name=name: order.append(name) for name in "ab"}, rounds=2, rest=0)
-    assert order == list("aabbaabb")
-    assert set(times) == {"a", "b"}
+    runs = {"long": lambda: (order.append("long"), time.sleep(0.01)), "short": lambda: order.append("short")}
+    times = medians(runs, rounds=2, rest=0, turn=0.005)
+    turns = [(name, len(list(group))) for name, group in itertools.groupby(order)]
+    assert [name for name, _ in turns] == ["long", "short"] * 2
+    assert all(count == 2 if name == "long" else count > 5 for name, count in turns)
+    assert times["short"] < 0.01 <= times["long"]
 
 
 def test_messages_read_back():

@@ -76,3 +76,9 @@ def test_large_scores_stay_finite():
     arrays["Q"] = arrays["Q"] * 1000
     result = fc.compile(form, dtype="float32")(arrays)
     assert all(np.isfinite(gradient).all() for gradient in result.gradients.values())
+
+
+def test_narrow_scores_are_scaled_rather_than_what_is_wider():
+    source = fc.compile(fc.derive(fc.load("encoder", T=16, d=64)), "jax").source
+    assert "S_i = 0.125 * jnp.matmul(" in source
+    assert source.count("0.125 *") == 2  # the scores, and what comes back to them

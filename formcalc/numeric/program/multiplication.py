@@ -29,9 +29,12 @@ class Multiplying:
             return " * ".join(self.outer(step, product))
         texts = []
         is_scaled = self.dialect.scales_products and step.scale != 1 and not product.batch
+        # a number goes where there is least to multiply
+        least = step.operands[product.sides[product.small].place][0].entries
+        is_after = step.scale != 1 and not is_scaled and step.out.entries < least
         for k, side in enumerate(product.sides):
             text = self.side(step, side)
-            is_here = step.scale != 1 and k == product.small and not is_scaled
+            is_here = step.scale != 1 and k == product.small and not is_scaled and not is_after
             texts.append(f"({step.scale!r} * {text})" if is_here else text)
         first, second = (self.grouped(text, side, product) for text, side in zip(texts, product.sides, strict=True))
         text = self.matmul(first, second)
@@ -39,6 +42,7 @@ class Multiplying:
             text = f"scaled_product({first}, {second}, {step.scale!r})"
         if product.is_grouped:
             text = f"{text}.reshape({shape_of([product.sizes[x] for x in product.result])})"
+        text = f"{step.scale!r} * {text}" if is_after else text
         return self.permuted(text, product.result, step.out.slots)
 
     def matmul(self, first: str, second: str) -> str:

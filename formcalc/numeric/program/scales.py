@@ -135,6 +135,14 @@ class _Numbers:
             if one not in self.fixed and factor not in (0, 1):
                 yield {one: factor}
                 yield self.spread(one, factor, step)
+                yield {one: factor, **dict.fromkeys(self.partners(one, step), 1 / factor)}
+
+    def partners(self, value: Value, step: Step) -> Iterator[Value]:
+        """What a value is multiplied with in other products, which the inverse of its multiple leaves as they are."""
+        for other, _ in self.around[value]:
+            if other is not step and isinstance(other, Contract) and self.one(other.out) is not value:
+                factors = [self.one(factor) for factor, _ in other.operands]
+                yield from (factor for factor in factors if factor is not value and factor not in self.fixed)
 
     def spread(self, start: Value, factor: Fraction, step: Step) -> dict[Value, Fraction]:
         """The multiple of a value, and of what is made of it alone, or is added up to it, as far as they go."""
