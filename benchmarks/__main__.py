@@ -1,7 +1,8 @@
 """Programs against automatic differentiation: ``python -m benchmarks``, or ``python -m benchmarks --quick``, a minute.
 
 Each number of threads has a process of its own, and everything with that number is measured in it, in turns. Before
-anything is timed, its gradients are compared. Ctrl-C ends the work, and shows what has been measured.
+anything is timed, its gradients are compared. Ctrl-C ends the work, and shows what has been measured; with --results,
+the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks import depth
+from benchmarks.aims import aims
 from benchmarks.cases import CASES, QUICK
 from benchmarks.entrants import COMPILED, ENGINES, missing
 from benchmarks.machine import described
 from benchmarks.measurement import Depth, Measurement, Note, read
 from benchmarks.pages import between_marks
-from benchmarks.tables import markdown, tables, text
+from benchmarks.results import done, keep, kept
+from benchmarks.tables import by_depth, markdown, overview, tables, text
+from benchmarks.worker import title
 from formcalc.app.display import Display
 
 #: What libraries read their number of threads from, when they are loaded.
@@ -40,8 +44,11 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"))
     parser.add_argument("--threads", nargs="+", type=int)
     parser.add_argument("--rounds", type=int)
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="keep there what is measured; it is not done again"
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables there")
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="write all but the long table between its marks")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="write the short tables between its marks")
     options = parser.parse_args(words)
     quick = options.quick
     options.cases = options.cases or list(QUICK if quick else (*CASES, depth.NAME))
@@ -52,21 +59,18 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def work(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """What each process does; the time to derive is measured once."""
+def work(options: argparse.Namespace, there: Collection[str] = ()) -> list[dict[str, Any]]:
+    """What each process does, but for what is done already; the time to derive is measured once."""
     found = []
     for place, threads in enumerate(options.threads):
-        cases = [name for name in options.cases if name != depth.NAME or place == 0]
-        if cases:
-            found.append(
-                {
-                    "threads": threads,
-                    "cases": cases,
-                    "dtypes": options.dtypes,
-                    "entrants": options.engines,
-                    "rounds": options.rounds,
-                }
-            )
+        parts = [
+            (name, dtype)
+            for name in options.cases
+            for dtype in (options.dtypes if name != depth.NAME else [""] if place == 0 else [])
+            if title(name, dtype, threads) not in there
+        ]
+        if parts:
+            found.append({"threads": threads, "work": parts, "entrants": options.engines, "rounds": options.rounds})
     return found
 
 
@@ -95,36 +99,34 @@ def main(words: list[str] | None = None) -> None:
     head = [described()]
     head += [f"{name} is left out: {why}" for name, why in missing().items() if name in options.engines]
     print("\n".join(head))
-    rows: list[Measurement] = []
-    depths: list[Depth] = []
-    parts = work(options)
-    total = sum(1 if name == depth.NAME else len(options.dtypes) for part in parts for name in part["cases"])
+    found = kept(options.results)
+    parts = work(options, done(found))
     try:
         with display.progress("measuring") as progress:
-            task = progress.add_task("", total=total)
-            for part in parts:
-                for message in messages(part):
-                    if isinstance(message, Measurement):
-                        rows.append(message)
-                    elif isinstance(message, Depth):
-                        depths.append(message)
-                    elif message.is_done:
+            task = progress.add_task("", total=sum(len(part["work"]) for part in parts))
+            for message in (message for part in parts for message in messages(part)):
+                found.append(message)
+                if isinstance(message, Note):
+                    progress.console.print(message.text + ": done" * message.is_done, highlight=False)
+                    if message.is_done:
                         progress.advance(task)
-                        progress.console.print(f"{message.text}: done")
-                    else:
-                        progress.console.print(message.text, highlight=False)
+                        keep(options.results, found)
     except KeyboardInterrupt:
         print("interrupted; this has been measured:")
-    found = tables(rows, depths)
-    for table in found:
+    rows = [message for message in found if isinstance(message, Measurement)]
+    depths = [message for message in found if isinstance(message, Depth)]
+    shown = [table for table in (*tables(rows, depths), aims(rows, depths)) if table[2]]
+    for table in shown:
         print(f"\n{text(table)}")
     heading = "`" + shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if words is None else words)]) + "`"
     heading += f" on {'; '.join(head)}."
     if options.markdown is not None:
-        options.markdown.write_text("\n\n".join([heading, *map(markdown, found)]) + "\n", encoding="utf-8")
+        options.markdown.write_text("\n\n".join([heading, *map(markdown, shown)]) + "\n", encoding="utf-8")
     if options.readme is not None:
-        short = [table for table in found if "engine" not in table[1]]
-        page = between_marks(options.readme.read_text(encoding="utf-8"), "\n\n".join([heading, *map(markdown, short)]))
+        few = [row for row in rows if (row.dtype, row.threads) == (options.dtypes[0], options.threads[-1])]
+        short = [*([overview(few)] if few else []), aims(rows, depths), by_depth(depths)]
+        content = "\n\n".join([heading, *(markdown(table) for table in short if table[2])])
+        page = between_marks(options.readme.read_text(encoding="utf-8"), content)
         options.readme.write_text(page, encoding="utf-8")
 
 

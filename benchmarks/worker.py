@@ -97,14 +97,14 @@ def pin(threads: int) -> None:
 
 def messages(options: Mapping[str, Any]) -> Iterator[Measurement | Depth | Note]:
     """Everything, as it is found."""
-    for name in options["cases"]:
-        if name == depth.NAME:
-            yield from depth.measured(options["rounds"])
-            yield Note(name, is_done=True)
-            continue
-        for dtype in options["dtypes"]:
-            yield from measured(CASES[name], dtype, options)
-            yield Note(f"{CASES[name].title}, {dtype}, {options['threads']} threads", is_done=True)
+    for name, dtype in options["work"]:
+        yield from depth.measured(options["rounds"]) if name == depth.NAME else measured(CASES[name], dtype, options)
+        yield Note(title(name, dtype, options["threads"]), is_done=True)
+
+
+def title(name: str, dtype: str, threads: int) -> str:
+    """What is told when a part of the work is done."""
+    return name if name == depth.NAME else f"{CASES[name].title}, {dtype}, {threads} threads"
 
 
 def main() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import formcalc as fc
-from benchmarks import depth, memory, profile, tables
-from benchmarks.__main__ import arguments, work
+from benchmarks import depth, memory, profile, results, tables
+from benchmarks.__main__ import arguments, main, work
+from benchmarks.aims import aims
 from benchmarks.cases import CASES, arrays_of
 from benchmarks.entrants import COMPILED, ENGINES, Entrants
 from benchmarks.layouts import pack, unpack
@@ -157,11 +158,63 @@ def test_the_time_to_derive_at_two_depths():
 
 
 def test_the_work_of_each_process():
-    parts = work(arguments(["--cases", "adapter", "depth", "--threads", "1", "2"]))
-    assert [(part["threads"], part["cases"]) for part in parts] == [(1, ["adapter", "depth"]), (2, ["adapter"])]
+    options = arguments(["--cases", "adapter", "depth", "--threads", "1", "2", "--dtypes", "float32"])
+    parts = work(options)
+    both = [("adapter", "float32"), ("depth", "")]
+    assert [(part["threads"], part["work"]) for part in parts] == [(1, both), (2, both[:1])]
+    assert work(options, {"depth", f"{CASES['adapter'].title}, float32, 1 threads"}) == parts[1:]
     quick = work(arguments(["--quick"]))
-    assert [part["dtypes"] for part in quick] == [["float32"]]
+    assert {dtype for part in quick for name, dtype in part["work"] if name != depth.NAME} == {"float32"}
     assert not set(COMPILED) & set(quick[0]["entrants"])
+
+
+def test_results_are_kept_as_far_as_they_were_measured_to_the_end(tmp_path):
+    row = Measurement("a case", "float32", 2, "jax", 0.5, None, 3, None, 1e9)
+    whole = [row, Note("a case, float32, 2 threads", is_done=True)]
+    file = tmp_path / "results.jsonl"
+    assert results.kept(None) == results.kept(file) == []
+    results.keep(file, [*whole, row])
+    assert results.kept(file) == whole
+    assert results.done(whole) == {"a case, float32, 2 threads"}
+    file.write_text("[1]\n")
+    with pytest.raises(SystemExit, match="does not hold results"):
+        results.kept(file)
+
+
+def test_what_is_in_the_file_of_results_is_shown_and_not_measured(tmp_path, capsys):
+    case = CASES["adapter"]
+    peer = Measurement(case.title, "float32", 2, "torch", 4e-3, None, 2_000_000, None, 1e10)
+    program = dataclasses.replace(peer, entrant="torch program", seconds=3e-3)
+    file, page = tmp_path / "results.jsonl", tmp_path / "page.md"
+    results.keep(file, [peer, program, Note(f"{case.title}, float32, 2 threads", is_done=True)])
+    page.write_text(f"{BEGIN}\n{END}\n")
+    words = [
+        "--cases",
+        "adapter",
+        "--dtypes",
+        "float32",
+        "--threads",
+        "2",
+        "--results",
+        str(file),
+        "--readme",
+        str(page),
+    ]
+    main(words)
+    assert "0.75" in capsys.readouterr().out
+    assert "| adapter, rank 8, 128×1024 | float32 | 2 | 4.000 | 0.75 |" in page.read_text()
+
+
+def test_aims_that_are_reached_and_that_are_not():
+    case = CASES["encoder-64-64-1"].title
+    peer = Measurement(case, "float32", 2, "torch", 4e-3, None, 1_000_000, None, 1e10)
+    program = dataclasses.replace(peer, entrant="torch program", seconds=3e-3, peak=1_500_000)
+    slower = [dataclasses.replace(row, dtype="float64") for row in (peer, dataclasses.replace(program, seconds=12e-3))]
+    depths = [Depth("gpt2", 1, 4e-3, 5e-3, "9", 1e-3), Depth("gpt2", 96, 5e-3, 6e-3, "92 digits", 8e-2, 7e-2)]
+    _, header, cells = aims([peer, program, *slower], depths)
+    assert [dict(zip(header, row, strict=True))["reached"] for row in cells] == ["1 of 2", "0 of 2", "1 of 1", "0 of 1"]
+    assert cells[0] == ["torch program", "torch", "time", "all", "1", "1.50", "3.00", "1 of 2"]
+    assert cells[2] == ["derive and compile 96 layers", "", "ms", "GPT-2", "100", "11", "11", "1 of 1"]
 
 
 def test_tables_in_a_page_stand_between_their_marks():
