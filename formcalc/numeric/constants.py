@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from formcalc.algebra import Dimension, Letter
+from formcalc.errors import EvaluationError
 from formcalc.numeric.positions import cosines, distance, first_positions, quarterturn, sines, sinusoidal, slopes
 
 #: Each takes the sizes of its axes, its rows and its columns. ``positions``: the one-hot rows that select the first
@@ -26,3 +28,20 @@ CONSTANTS: dict[str, Callable[..., np.ndarray]] = {
 
 def _over_axes(shape: tuple[int, ...], matrix: np.ndarray) -> np.ndarray:
     return np.broadcast_to(matrix, shape)
+
+
+def constant(letter: Letter, size: Callable[[Dimension], int]) -> np.ndarray:
+    """The array of a letter whose entries follow from its shape, as it is declared.
+
+    Args:
+        size: of a dimension, in numbers.
+
+    Raises:
+        EvaluationError: there is none of these sizes; the error names the letter.
+    """
+    declared = letter.plain
+    try:
+        return CONSTANTS[letter.role](*(size(d) for d in (*declared.symbol.layout, *declared.symbol.shape)))
+    except EvaluationError as error:
+        shape = "×".join(map(str, declared.symbol.shape))
+        raise EvaluationError(f"{letter.role} {declared}: {shape}: {error}") from None

@@ -26,7 +26,7 @@ from formcalc.algebra import (
     postorder,
 )
 from formcalc.errors import EvaluationError
-from formcalc.numeric.constants import CONSTANTS
+from formcalc.numeric.constants import constant
 from formcalc.numeric.selection import dense
 
 
@@ -157,8 +157,7 @@ class Evaluation:
         elif letter.definition is not None:
             value = self.values[letter.definition]
         elif letter.symbol.is_constant:
-            sizes = [self.size(size) for size in (*letter.symbol.layout, *letter.symbol.shape)]
-            value = self.engine.constant(CONSTANTS[letter.role](*sizes))
+            value = self.engine.constant(constant(letter, self.size))
         else:
             raise EvaluationError(f"no array for {letter.name}")
         if letter.symbol.layout != letter.axes and letter.definition is None:

@@ -11,7 +11,7 @@ from formcalc.algebra import Apply, Expression, Letter, postorder
 from formcalc.errors import EvaluationError
 from formcalc.language import Model
 from formcalc.language.model import below
-from formcalc.numeric.constants import CONSTANTS
+from formcalc.numeric.constants import constant
 from formcalc.numeric.kinks import kinked_arguments
 from formcalc.numeric.reference import evaluation
 from formcalc.operators import Operator
@@ -69,7 +69,7 @@ def sample(model: Model, seed: int = 0, given: Mapping[str, np.ndarray] | None =
 def _draw(letter: Letter, model: Model, is_positive: bool, generator: np.random.Generator) -> np.ndarray:
     shape = model.shape_of(letter)
     if letter.symbol.is_constant:
-        return CONSTANTS[letter.role](*shape)
+        return constant(letter, model.size_of)
     if letter.role == "tokens":
         return generator.integers(model.size_of(letter.symbol.shape[1]), size=shape)
     if letter.role == "mask":

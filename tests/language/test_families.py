@@ -284,16 +284,22 @@ def test_axes_that_are_not_there_are_refused_in_expressions(text, said, carets):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("dims h = 4\nslopes s: 1×1", "slopes are declared over one axis, the heads, as in: slopes s[h]: 1×1"),
-        ("dims k = 3\nquarterturn s: k×k", "a quarter turn is square and of even size, not 3×3"),
-        ("dims k = 4, T = 2\nquarterturn s: k×T", "a quarter turn is square and of even size, not 4×2"),
+        (
+            "dims h = 4\nslopes s: 1×1",
+            "slopes s: 1×1: slopes are declared over one axis, the heads, as in: slopes s[h]: 1×1",
+        ),
+        ("dims k = 3\nquarterturn s: k×k", "quarterturn s: k×k: a quarter turn is square and of even size, not 3×3"),
+        (
+            "dims k = 4, T = 2\nquarterturn s: k×T",
+            "quarterturn s: k×T: a quarter turn is square and of even size, not 4×2",
+        ),
         (
             "dims T = 2, k = 3\ncosines s: T×k",
-            "rotary positions turn pairs of columns: the width 3 is odd, take an even one",
+            "cosines s: T×k: rotary positions turn pairs of columns: the width 3 is odd, take an even one",
         ),
         (
             "dims T = 2, k = 5\nsines s: T×k",
-            "rotary positions turn pairs of columns: the width 5 is odd, take an even one",
+            "sines s: T×k: rotary positions turn pairs of columns: the width 5 is odd, take an even one",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from formcalc.algebra import Letter
 from formcalc.calculus import Form
 from formcalc.errors import ArrayError, EvaluationError, FormcalcError, MissingEngineError, suggestion
 from formcalc.numeric.arrays import bind
-from formcalc.numeric.constants import CONSTANTS
+from formcalc.numeric.constants import constant
 from formcalc.numeric.program import dialects, emission, threads
 from formcalc.numeric.program.allocation import allocated
 from formcalc.numeric.program.arrangement import arrange
@@ -169,10 +169,9 @@ class Program:
         return self._primitives.prepared(namespace["run"], constants, self.dtype)
 
     def _constants(self, lowered: Lowered) -> dict[str, np.ndarray]:
-        model = self.form.model
         made = {}
         for letter in lowered.constants:
-            array = CONSTANTS[letter.role](*(model.size_of(d) for d in (*letter.symbol.layout, *letter.symbol.shape)))
+            array = constant(letter, self.form.model.size_of)
             made[letter.name] = array.argmax(-1) if letter.role == "positions" else np.ascontiguousarray(array)
         return made
 
