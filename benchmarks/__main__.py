@@ -123,7 +123,7 @@ def main(words: list[str] | None = None) -> None:
     if options.markdown is not None:
         options.markdown.write_text("\n\n".join([heading, *map(markdown, shown)]) + "\n", encoding="utf-8")
     if options.readme is not None:
-        few = [row for row in rows if (row.dtype, row.threads) == (options.dtypes[0], options.threads[-1])]
+        few = [row for row in rows if (row.dtype, row.threads) == (options.dtypes[0], max(options.threads))]
         short = [*([overview(few)] if few else []), aims(rows, depths), by_depth(depths)]
         content = "\n\n".join([heading, *(markdown(table) for table in short if table[2])])
         page = between_marks(options.readme.read_text(encoding="utf-8"), content)
