@@ -103,6 +103,10 @@ class Entrants:
         absent = missing()
         self.names = [name for name in names if name not in absent and (case.has_softmax or name != "torch SDPA")]
         self._as_written: int | None = None
+        if not set(COMPILED).isdisjoint(self.names):
+            import torch
+
+            torch.compiler.reset()  # it compiles a function for a few cases, and then runs it as it is
 
     def make(self, name: str, limit: int | None = None) -> Entrant:
         """One of them.
