@@ -145,4 +145,5 @@ def markdown(table: Table) -> str:
 
 
 def _words(header: Sequence[str]) -> int:
-    return sum(name in ("case", "type", "threads", "engine", "program", "against", "page") for name in header)
+    words = ("case", "type", "threads", "engine", "program", "against", "of", "where", "page")
+    return sum(name in words for name in header)
