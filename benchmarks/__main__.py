@@ -45,7 +45,10 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", nargs="+", type=int)
     parser.add_argument("--rounds", type=int)
     parser.add_argument(
-        "--results", type=Path, metavar="FILE", help="keep there what is measured; it is not done again"
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="keep there what is measured; with the same engines and rounds it is not done again",
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables there")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write the short tables between its marks")

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -104,14 +103,18 @@ def test_the_peak_in_torch():
     assert memory.of_torch(lambda: ((x + x) + x) + x) == 2 * 8000
 
 
-def test_medians_of_runs_that_take_turns():
-    order = []
-    runs = {"long": lambda: (order.append("long"), time.sleep(0.01)), "short": lambda: order.append("short")}
-    times = medians(runs, rounds=2, rest=0, turn=0.005)
+def test_medians_of_runs_that_take_turns(monkeypatch):
+    clock, order = [0.0], []
+
+    def run(name, seconds):
+        order.append(name)
+        clock[0] += seconds
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    times = medians({"long": lambda: run("long", 2), "short": lambda: run("short", 0.25)}, rounds=2, rest=0, turn=1)
     turns = [(name, len(list(group))) for name, group in itertools.groupby(order)]
-    assert [name for name, _ in turns] == ["long", "short"] * 2
-    assert all(count == 2 if name == "long" else count > 5 for name, count in turns)
-    assert times["short"] < 0.01 <= times["long"]
+    assert turns == [("long", 2), ("short", 5)] * 2  # the first of each wakes the threads
+    assert times == {"long": 2, "short": 0.25}
 
 
 def test_messages_read_back():
@@ -188,19 +191,8 @@ def test_what_is_in_the_file_of_results_is_shown_and_not_measured(tmp_path, caps
     file, page = tmp_path / "results.jsonl", tmp_path / "page.md"
     results.keep(file, [peer, program, Note(f"{case.title}, float32, 2 threads", is_done=True)])
     page.write_text(f"{BEGIN}\n{END}\n")
-    words = [
-        "--cases",
-        "adapter",
-        "--dtypes",
-        "float32",
-        "--threads",
-        "2",
-        "--results",
-        str(file),
-        "--readme",
-        str(page),
-    ]
-    main(words)
+    words = ["--cases", "adapter", "--dtypes", "float32", "--threads", "2"]
+    main([*words, "--results", str(file), "--readme", str(page)])
     assert "0.75" in capsys.readouterr().out
     assert "| adapter, rank 8, 128×1024 | float32 | 2 | 4.000 | 0.75 |" in page.read_text()
 

@@ -9,7 +9,7 @@ import torch
 import formcalc as fc
 from benchmarks.memory import of_torch
 from formcalc.errors import FormcalcError
-from formcalc.numeric.program import arrangement, memory, numpy_functions, scheduling, threads
+from formcalc.numeric.program import arrangement, memory, scheduling, threads
 
 STACK = {"B": 4, "T": 32, "N": 32, "d": 64, "h": 4, "k": 16, "f": 256, "L": 4, "V": 128}
 
@@ -122,9 +122,8 @@ def test_the_peak_of_a_limited_program_rises_with_the_limit():
 
 @pytest.mark.parametrize("share", [1, 0.7, 0.45])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_peak_is_what_is_allocated(share, dtype, monkeypatch):
-    monkeypatch.setattr(numpy_functions, "PIECE", 8192)  # a few pieces for each worker are not planned
-    form = stack(T=96, N=96)
+def test_the_peak_is_what_is_allocated(share, dtype):
+    form = stack(T=256, N=256)  # functions entry by entry work on a few pieces of 128 KiB, which are not planned
     program = fc.compile(form, dtype=dtype)
     if share < 1:
         program = fc.compile(form, dtype=dtype, memory=int(program.peak * share))

@@ -7,6 +7,7 @@ backward pass rather than kept.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection
 from copy import deepcopy
@@ -157,11 +158,8 @@ class _Arrangements:
 
     def adding(self, count: int) -> float:
         """The time that it takes to add up the gradients of so many parts."""
-        loop_of = self.whole.loop_of
-        gradients = sum(
-            view.value.entries * (loop_of[letter].repeats if letter in loop_of else 1)
-            for letter, view in self.whole.coefficients.items()
-        )
+        model = self.form.model
+        gradients = sum(math.prod(model.shape_of(model.letters[name])) for name in model.weights)
         return A_PART * A_PASS * gradients * count if count > 1 else 0
 
 

@@ -79,6 +79,11 @@ class MatrixProduct:
         return cls(batch, (left, right), sizes, not inner, small)
 
     @property
+    def least(self) -> int:
+        """The entries of the smaller side."""
+        return math.prod(self.sizes[x] for x in self.sides[self.small].names)
+
+    @property
     def result(self) -> tuple[str, ...]:
         """The labels of the product in the order in which it comes."""
         return (*self.batch, *self.sides[0].groups[0], *self.sides[1].groups[1])

@@ -30,8 +30,7 @@ class Multiplying:
         texts = []
         is_scaled = self.dialect.scales_products and step.scale != 1 and not product.batch
         # a number goes where there is least to multiply
-        least = step.operands[product.sides[product.small].place][0].entries
-        is_after = step.scale != 1 and not is_scaled and step.out.entries < least
+        is_after = step.scale != 1 and not is_scaled and step.out.entries < product.least
         for k, side in enumerate(product.sides):
             text = self.side(step, side)
             is_here = step.scale != 1 and k == product.small and not is_scaled and not is_after

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from formcalc.numeric.program.dialects import Dialect
 from formcalc.numeric.program.matrix_product import MatrixProduct, Side, is_view
 from formcalc.numeric.program.values import Contract, Map, Step
@@ -48,12 +46,7 @@ def order_of_copy(product: MatrixProduct, side: Side) -> tuple[str, ...]:
 
 def is_scale_inside(step: Contract, product: MatrixProduct, dialect: Dialect) -> bool:
     """Whether the scale of a product goes to an operand, which is smaller than the result."""
-    side = product.sides[product.small]
-    return (
-        not dialect.scales_products
-        and step.scale != 1
-        and math.prod(product.sizes[x] for x in side.names) < step.out.entries
-    )
+    return not dialect.scales_products and step.scale != 1 and product.least < step.out.entries
 
 
 def is_scaled(step: Map, place: int) -> bool:
