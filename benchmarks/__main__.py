@@ -53,6 +53,14 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables there")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write the short tables between its marks")
     options = parser.parse_args(words)
+    for name in ("results", "markdown", "readme"):  # before an hour of work, not after it
+        file = getattr(options, name)
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            parser.error(f"--{name}: {file} is no file in a folder that is there; give another one")
+    if options.readme is not None:
+        if not options.readme.is_file():
+            parser.error(f"--readme: there is no {options.readme}; give a page with marks for the tables")
+        between_marks(options.readme.read_text(encoding="utf-8"), "")
     quick = options.quick
     options.cases = options.cases or list(QUICK if quick else (*CASES, depth.NAME))
     options.engines = options.engines or [name for name in ENGINES if not (quick and name in COMPILED)]

@@ -197,6 +197,27 @@ def test_what_is_in_the_file_of_results_is_shown_and_not_measured(tmp_path, caps
     assert "| adapter, rank 8, 128×1024 | float32 | 2 | 4.000 | 0.75 |" in page.read_text()
 
 
+@pytest.mark.parametrize(
+    ("option", "file", "said"),
+    [
+        ("--results", "", "is no file in a folder that is there"),
+        ("--markdown", "none/page.md", "is no file in a folder that is there"),
+        ("--readme", "page.md", "there is no"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_anything_is_measured(tmp_path, capsys, option, file, said):
+    with pytest.raises(SystemExit):
+        arguments([option, str(tmp_path / file)])
+    assert said in capsys.readouterr().err
+
+
+def test_a_page_without_marks_is_refused_before_anything_is_measured(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("no marks")
+    with pytest.raises(SystemExit, match="has no lines"):
+        arguments(["--readme", str(page)])
+
+
 def test_aims_that_are_reached_and_that_are_not():
     case = CASES["encoder-64-64-1"].title
     peer = Measurement(case, "float32", 2, "torch", 4e-3, None, 1_000_000, None, 1e10)
