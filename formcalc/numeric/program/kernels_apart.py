@@ -6,6 +6,7 @@ XLA does so on CPUs where nothing else reads the first product, and takes ten ti
 from __future__ import annotations
 
 from formcalc.numeric.program.graph import Graph
+from formcalc.numeric.program.matrix_product import MatrixProduct
 from formcalc.numeric.program.values import Contract, Labelled, Map, Section, Step, Value
 
 #: The step after which nothing is put in one kernel with what follows.
@@ -31,13 +32,22 @@ def set_apart(graph: Graph) -> None:
     for section in graph.program.sections:
         steps: list[Step] = []
         for step in section.steps:
-            if isinstance(step, Contract) and step.product_flops and step not in between:
+            if isinstance(step, Contract) and step not in between and _is_put_with_others(step):
                 step.operands = tuple(
                     _apart(steps, operand) if comes_from_product(section, operand[0]) else operand
                     for operand in step.operands
                 )
             steps.append(step)
         section.steps = steps
+
+
+def _is_put_with_others(step: Contract) -> bool:
+    """Whether a step is a product that XLA puts in one kernel with another: not one that transposes its left side."""
+    if not step.product_flops:
+        return False
+    left = MatrixProduct.of(step).sides[0]
+    rows = left.groups[0]
+    return not rows or left.names[-1] not in rows
 
 
 def _apart(steps: list[Step], operand: Labelled) -> Labelled:
