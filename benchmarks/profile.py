@@ -20,7 +20,7 @@ from benchmarks.cases import CASES, arrays_of
 from formcalc.numeric.program.compiled import ENGINES, Program
 
 #: What products of matrices are called.
-PRODUCTS = ("np.matmul", "matmul")
+PRODUCTS = ("np.dot", "np.matmul", "matmul")
 
 
 class _Timed(ast.NodeTransformer):

@@ -108,9 +108,9 @@ def test_parts_hand_gradients_on_as_they_are_made(monkeypatch):
     monkeypatch.setattr(arrangement, "WORTH_SHARING", -1)
     monkeypatch.setattr(threads, "workers", lambda: 2)
     lines = fc.compile(stack()).source.splitlines()
-    made = next(k for k, line in enumerate(lines) if "np.matmul(" in line and "out=dU_i)" in line)
+    made = next(k for k, line in enumerate(lines) if "np.dot(" in line and "out=dU_i)" in line)
     assert 'add_to_total(f"U_{i}"' in lines[made + 1]
-    assert any("np.matmul(" in line for line in lines[made + 2 :])
+    assert any("np.dot(" in line for line in lines[made + 2 :])
 
 
 def test_the_peak_of_a_limited_program_rises_with_the_limit():

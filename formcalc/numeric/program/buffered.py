@@ -349,7 +349,9 @@ class BufferedEmitter(Emitter):
         is_after = step.scale != 1 and not is_inside
         is_along = is_after and self.dialect.scales_products
         factor = f", scale={step.scale!r}" if is_along else ""
-        lines.append(f"{self.dialect.product}({texts[0]}, {texts[1]}, out={target}{factor})")
+        is_contiguous = "result" in needed or product.result == step.out.slots  # as np.dot wants it
+        function = self.dialect.product if is_contiguous and not product.batch else self.dialect.products
+        lines.append(f"{function}({texts[0]}, {texts[1]}, out={target}{factor})")
         if "result" in needed:
             whole = f"{target}.reshape({shape_of([product.sizes[x] for x in product.result])})"
             lines.append(f"{out}[...] = {self.permuted(whole, product.result, step.out.slots)}")
