@@ -49,13 +49,12 @@ class Aim:
         found = []
         for (case, _, _), group in grouped(rows).items():
             if case in self.cases and self.program in group and self.against in group:
-                above, below = self.of(group[self.program]), self.of(group[self.against])
-                found += [above / below] if above and below else []
+                row, peer = group[self.program], group[self.against]
+                if self.quantity == "time":
+                    found.append(row.over(peer))
+                elif row.peak and peer.peak:
+                    found.append(row.peak / peer.peak)
         return found
-
-    def of(self, row: Measurement) -> float | None:
-        """What is compared."""
-        return row.seconds if self.quantity == "time" else row.peak
 
 
 #: The programs of each engine, and its own automatic differentiation, or that of torch.

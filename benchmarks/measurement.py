@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from dataclasses import asdict, dataclass
 
 
@@ -12,7 +13,7 @@ class Measurement:
 
     Attributes:
         case: its title.
-        seconds: the median time of the loss and every gradient, without preparing inputs.
+        times: those of the loss and every gradient in seconds, without preparing inputs, one for every round.
         flops: operations in products of matrices, if known.
         peak: bytes of memory beside weights and data, if they were measured.
         predicted: bytes of memory that were planned before the run.
@@ -23,11 +24,20 @@ class Measurement:
     dtype: str
     threads: int
     entrant: str
-    seconds: float
+    times: tuple[float, ...]
     flops: int | None
     peak: int | None
     predicted: int | None
     machine_flops: float
+
+    @property
+    def seconds(self) -> float:
+        """The median time."""
+        return statistics.median(self.times)
+
+    def over(self, other: Measurement) -> float:
+        """The ratio of times: the median over rounds, since a machine is at times slower for all of a round."""
+        return statistics.median(a / b for a, b in zip(self.times, other.times, strict=True))
 
     @property
     def share(self) -> float | None:
@@ -74,4 +84,5 @@ def written(message: Measurement | Depth | Note) -> str:
 def read(line: str) -> Measurement | Depth | Note:
     """The message of a line."""
     values = json.loads(line)
-    return KINDS[values.pop("kind")](**values)
+    kind = KINDS[values.pop("kind")]
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

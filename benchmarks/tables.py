@@ -12,9 +12,10 @@ from formcalc.language.columns import columns
 Table = tuple[str, Sequence[str], list[list[str]]]
 
 CAPTION = (
-    "Time of the loss and every gradient, without preparing inputs: medians. Ratios to the peers: below 1 is faster. "
-    "Memory beside weights and data, gradients included; planned: what the program says before the run, and how far "
-    "it is off. GFLOP in products of matrices. Share of the peak: of a large product of matrices in the same run."
+    "Time of the loss and every gradient, without preparing inputs: medians. Ratios to the peers: medians over rounds; "
+    "below 1 is faster. Memory beside weights and data, gradients included; planned: what the program says before the "
+    "run, and how far it is off. GFLOP in products of matrices. Share of the peak: of a large product of matrices in "
+    "the same run."
 )
 
 
@@ -22,8 +23,8 @@ def _megabytes(count: int | None) -> str:
     return "" if count is None else f"{count / 1e6:.2f}"
 
 
-def _ratio(value: float, base: float | None) -> str:
-    return "" if base is None else f"{value / base:.2f}"
+def _ratio(row: Measurement | None, base: Measurement | None) -> str:
+    return "" if row is None or base is None else f"{row.over(base):.2f}"
 
 
 def _planned(row: Measurement) -> str:
@@ -54,9 +55,9 @@ def overview(rows: Sequence[Measurement]) -> Table:
     first, *others = sorted(names, key=list(ENGINES).index)
     cells = []
     for (case, dtype, threads), found in grouped(rows).items():
-        base = found[first].seconds if first in found else None
-        ratios = [_ratio(found[name].seconds, base) if name in found else "" for name in others]
-        cells.append([case, dtype, str(threads), "" if base is None else f"{1e3 * base:.3f}", *ratios])
+        base = found.get(first)
+        ratios = [_ratio(found.get(name), base) for name in others]
+        cells.append([case, dtype, str(threads), "" if base is None else f"{1e3 * base.seconds:.3f}", *ratios])
     caption = f"Time of the loss and every gradient, without preparing inputs: that of {first}, and ratios to it."
     return caption, ["case", "type", "threads", f"{first} ms", *others], cells
 
@@ -69,10 +70,9 @@ def everything(rows: Sequence[Measurement]) -> Table:
     cells = []
     for (case, dtype, threads), found in grouped(rows).items():
         for name, row in found.items():
-            bases = [found[peer].seconds if peer in found else None for peer in peers]
             cells.append(
                 [case, dtype, str(threads), name, f"{1e3 * row.seconds:.3f}"]
-                + [_ratio(row.seconds, base) for base in bases]
+                + [_ratio(row, found.get(peer)) for peer in peers]
                 + [_megabytes(row.peak), _planned(row), _work_done(row), _share(row)]
             )
     return CAPTION, header, cells
@@ -86,7 +86,7 @@ def compared(rows: Sequence[Measurement]) -> Table:
         for peer in PEERS:
             both = [found for found in groups if program in found and peer in found]
             if both:
-                times = [found[program].seconds / found[peer].seconds for found in both]
+                times = [found[program].over(found[peer]) for found in both]
                 peaks = [
                     a.peak / b.peak for a, b in ((found[program], found[peer]) for found in both) if a.peak and b.peak
                 ]

@@ -13,7 +13,7 @@ import numpy as np
 REST = 0.2
 
 #: Seconds of a turn: short runs are repeated, so that their medians are of many.
-TURN = 0.03
+TURN = 0.1
 
 #: The side of the matrices whose product is the machine's peak.
 SIDE = 1536
@@ -26,20 +26,23 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def medians(
+def turns(
     runs: Mapping[str, Callable[[], object]], rounds: int, rest: float = REST, turn: float = TURN
-) -> dict[str, float]:
-    """The median time of each in seconds; they take turns, and each runs once before, which wakes its threads."""
+) -> dict[str, tuple[float, ...]]:
+    """The time of a run of each in seconds, in every round; they take turns.
+
+    A turn gives the median of its runs, without the first, which wakes the threads; a run longer than a turn counts.
+    """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            run()
             end = time.perf_counter() + turn
-            times[name].append(seconds(run))
+            taken = [seconds(run)]
             while time.perf_counter() < end:
-                times[name].append(seconds(run))
+                taken.append(seconds(run))
+            times[name].append(statistics.median(taken[1:] or taken))
             time.sleep(rest)
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    return {name: tuple(found) for name, found in times.items()}
 
 
 def peak_runs(dtype: str, side: int = SIDE) -> dict[str, Callable[[], Any]]:
@@ -58,4 +61,4 @@ def peak_runs(dtype: str, side: int = SIDE) -> dict[str, Callable[[], Any]]:
 
 def peak_flops(dtype: str, rounds: int) -> float:
     """Operations in a second of a large product of matrices, of the fastest library."""
-    return 2 * SIDE**3 / min(medians(peak_runs(dtype), rounds).values())
+    return 2 * SIDE**3 / min(map(statistics.median, turns(peak_runs(dtype), rounds).values()))

@@ -17,7 +17,7 @@ from benchmarks.entrants import COMPILED, ENGINES, Entrants
 from benchmarks.layouts import pack, unpack
 from benchmarks.measurement import Depth, Measurement, Note, read, written
 from benchmarks.pages import BEGIN, END, between_marks
-from benchmarks.timing import medians
+from benchmarks.timing import turns
 from benchmarks.worker import LIMITED, TOLERANCE, differences, entered, measured
 
 EAGER = tuple(name for name in ENGINES if name not in (*COMPILED, *LIMITED))
@@ -103,7 +103,7 @@ def test_the_peak_in_torch():
     assert memory.of_torch(lambda: ((x + x) + x) + x) == 2 * 8000
 
 
-def test_medians_of_runs_that_take_turns(monkeypatch):
+def test_turns_of_short_and_of_long_runs(monkeypatch):
     clock, order = [0.0], []
 
     def run(name, seconds):
@@ -111,22 +111,38 @@ def test_medians_of_runs_that_take_turns(monkeypatch):
         clock[0] += seconds
 
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
-    times = medians({"long": lambda: run("long", 2), "short": lambda: run("short", 0.25)}, rounds=2, rest=0, turn=1)
-    turns = [(name, len(list(group))) for name, group in itertools.groupby(order)]
-    assert turns == [("long", 2), ("short", 5)] * 2  # the first of each wakes the threads
-    assert times == {"long": 2, "short": 0.25}
+    times = turns({"long": lambda: run("long", 2), "short": lambda: run("short", 0.25)}, rounds=2, rest=0, turn=1)
+    taken = [(name, len(list(group))) for name, group in itertools.groupby(order)]
+    assert taken == [("long", 1), ("short", 4)] * 2
+    assert times == {"long": (2, 2), "short": (0.25, 0.25)}
+
+
+def test_the_first_run_of_a_turn_wakes_the_threads_and_does_not_count(monkeypatch):
+    clock, left = [0.0], [0.75, 0.25, 0.25]
+
+    def run():
+        clock[0] += left.pop(0)
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    assert turns({"short": run}, rounds=1, rest=0, turn=1.1) == {"short": (0.25,)}
+
+
+def test_ratios_are_those_of_the_same_round():
+    peer = Measurement("a case", "float32", 2, "torch", (1.0, 4.0, 4.0), None, None, None, 1e9)
+    program = dataclasses.replace(peer, times=(0.5, 0.5, 2.0))
+    assert program.over(peer) == 0.5 != program.seconds / peer.seconds
 
 
 def test_messages_read_back():
-    row = Measurement("a case", "float32", 2, "jax", 0.5, None, 3, None, 1e9)
+    row = Measurement("a case", "float32", 2, "jax", (0.5, 0.6), None, 3, None, 1e9)
     for message in (row, Depth("gpt2", 96, 0.1, 0.2, "9", 0.3), Note("done", is_done=True)):
         assert read(written(message)) == message
     assert json.loads(written(row))["kind"] == "Measurement"
 
 
 def test_tables():
-    peer = Measurement("encoder", "float32", 2, "torch", 4e-3, 8_000_000, 2_000_000, None, 1e10)
-    program = dataclasses.replace(peer, entrant="numpy program", seconds=2e-3, peak=1_000_000, predicted=900_000)
+    peer = Measurement("encoder", "float32", 2, "torch", (4e-3,), 8_000_000, 2_000_000, None, 1e10)
+    program = dataclasses.replace(peer, entrant="numpy program", times=(2e-3,), peak=1_000_000, predicted=900_000)
     depths = [Depth("gpt2", 1, 4e-3, 5e-3, "9", 1e-3), Depth("gpt2", 96, 5e-3, 6e-3, "92 digits", 8e-2, 7e-2)]
     overview, everything, compared, by_depth = tables.tables([peer, program], depths)
     assert overview[1:] == (
@@ -172,7 +188,7 @@ def test_the_work_of_each_process():
 
 
 def test_results_are_kept_as_far_as_they_were_measured_to_the_end(tmp_path):
-    row = Measurement("a case", "float32", 2, "jax", 0.5, None, 3, None, 1e9)
+    row = Measurement("a case", "float32", 2, "jax", (0.5, 0.6), None, 3, None, 1e9)
     whole = [row, Note("a case, float32, 2 threads", is_done=True)]
     file = tmp_path / "results.jsonl"
     assert results.kept(None) == results.kept(file) == []
@@ -186,8 +202,8 @@ def test_results_are_kept_as_far_as_they_were_measured_to_the_end(tmp_path):
 
 def test_what_is_in_the_file_of_results_is_shown_and_not_measured(tmp_path, capsys):
     case = CASES["adapter"]
-    peer = Measurement(case.title, "float32", 2, "torch", 4e-3, None, 2_000_000, None, 1e10)
-    program = dataclasses.replace(peer, entrant="torch program", seconds=3e-3)
+    peer = Measurement(case.title, "float32", 2, "torch", (4e-3,), None, 2_000_000, None, 1e10)
+    program = dataclasses.replace(peer, entrant="torch program", times=(3e-3,))
     file, page = tmp_path / "results.jsonl", tmp_path / "page.md"
     results.keep(file, [peer, program, Note(f"{case.title}, float32, 2 threads", is_done=True)])
     page.write_text(f"{BEGIN}\n{END}\n")
@@ -220,9 +236,9 @@ def test_a_page_without_marks_is_refused_before_anything_is_measured(tmp_path):
 
 def test_aims_that_are_reached_and_that_are_not():
     case = CASES["encoder-64-64-1"].title
-    peer = Measurement(case, "float32", 2, "torch", 4e-3, None, 1_000_000, None, 1e10)
-    program = dataclasses.replace(peer, entrant="torch program", seconds=3e-3, peak=1_500_000)
-    slower = [dataclasses.replace(row, dtype="float64") for row in (peer, dataclasses.replace(program, seconds=12e-3))]
+    peer = Measurement(case, "float32", 2, "torch", (4e-3,), None, 1_000_000, None, 1e10)
+    program = dataclasses.replace(peer, entrant="torch program", times=(3e-3,), peak=1_500_000)
+    slower = [dataclasses.replace(row, dtype="float64") for row in (peer, dataclasses.replace(program, times=(12e-3,)))]
     depths = [Depth("gpt2", 1, 4e-3, 5e-3, "9", 1e-3), Depth("gpt2", 96, 5e-3, 6e-3, "92 digits", 8e-2, 7e-2)]
     _, header, cells = aims([peer, program, *slower], depths)
     assert [dict(zip(header, row, strict=True))["reached"] for row in cells] == ["1 of 2", "0 of 2", "1 of 1", "0 of 1"]
