@@ -38,6 +38,8 @@ class _Numbers:
         self.around: dict[Value, list[tuple[Step, int]]] = {}
         self.makers: dict[Value, Step] = {}
         self.prices: dict[Step, int] = {}
+        #: What each step costs under the multiples that were chosen so far.
+        self.costs: dict[Step, int] = {}
         self.multiples: dict[Value, Fraction] = {}
         for section in program.sections:
             for step in section.steps:
@@ -91,9 +93,9 @@ class _Numbers:
             return tuple(number / one if one else number for number, one in zip(exact, own, strict=True))
         return (exact[0] / math.prod(one for one in own if one),)
 
-    def cost(self, steps: Iterable[tuple[Step, int]]) -> int:
-        """The entries that are multiplied by a number, in passes of their own."""
-        return sum(times * self.passes(step) for step, times in steps)
+    def cost(self, steps: Iterable[tuple[Step, int]]) -> dict[Step, int]:
+        """By step, the entries that are multiplied by a number, in passes of their own."""
+        return {step: times * self.passes(step) for step, times in steps}
 
     def passes(self, step: Step) -> int:
         numbers = self.numbers(step)
@@ -109,16 +111,17 @@ class _Numbers:
         return self.prices[step]
 
     def place(self, fresh: Callable[[str], str]) -> None:
+        self.costs = self.cost(self.steps)
         is_better = True
         while is_better:
             is_better = False
             for step, _ in self.steps:
                 for move in [*self.moves(step)]:
-                    touched = list(dict.fromkeys(entry for value in move for entry in self.around[value]))
-                    before, kept = self.cost(touched), dict(self.multiples)
-                    for value, number in move.items():
-                        self.multiples[value] = self.of(value) * number
-                    if self.cost(touched) < before:
+                    kept = self.multiples
+                    self.multiples = kept | {value: self.of(value) * number for value, number in move.items()}
+                    found = self.cost(dict.fromkeys(entry for value in move for entry in self.around[value]))
+                    if sum(found.values()) < sum([self.costs[other] for other in found]):
+                        self.costs |= found
                         is_better = True
                         break
                     self.multiples = kept
@@ -126,7 +129,7 @@ class _Numbers:
 
     def moves(self, step: Step) -> Iterator[dict[Value, Fraction]]:
         """Multiples that would take the number of a step into what it reads or makes."""
-        if not self.passes(step):
+        if not self.costs[step]:
             return
         numbers = self.numbers(step)
         wanted = [(value, numbers[place % len(numbers)]) for place, (value, _) in enumerate(step.operands)]

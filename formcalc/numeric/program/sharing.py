@@ -58,7 +58,8 @@ class Related:
         self.bits = {key: 1 << place for place, key in enumerate(k for k in counts if counts[k] > 1 or k in results)}
         self.results = sum(self.bits[key] for key in results)
         self.masks = {word: sum({self.bits.get(key, 0) for key in word.keys.values()}) for word in words}
-        self.trees: dict[tuple[Word, int], Tree] = {}
+        #: By word, its trees; by which of its products are shared.
+        self.trees: dict[Word, dict[int, Tree]] = {word: {} for word in words}
         self.costs: dict[int, int] = {}
 
     def best(self, written: frozenset[int]) -> tuple[int, frozenset[int], list[Word]]:
@@ -135,13 +136,12 @@ class Related:
 
     def tree(self, word: Word, shared: int) -> Tree:
         """The products that a word needs, given which are computed anyway."""
-        place = word, shared & self.masks[word]
-        if place not in self.trees:
-            known = frozenset(part for part, key in word.keys.items() if self.bits.get(key, 0) & shared)
-            found: Tree = []
+        trees, place = self.trees[word], shared & self.masks[word]
+        if place not in trees:
+            known = frozenset([part for part, key in word.keys.items() if self.bits.get(key, 0) & place])
+            found = trees[place] = Tree()
             _grow(word, word.orders.best(known)[1], word.whole, found)
-            self.trees[place] = found
-        return self.trees[place]
+        return trees[place]
 
 
 def _grow(word: Word, splits: Mapping[Part, int], part: Part, found: Tree) -> None:

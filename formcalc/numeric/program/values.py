@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from formcalc.algebra import Expression, Letter
@@ -41,8 +42,9 @@ class Value:
     def shape(self) -> tuple[int, ...]:
         return tuple([self.sizes[slot] for slot in self.stored])
 
-    @property
+    @cached_property
     def entries(self) -> int:
+        """How many they are: the same in any order of the slots."""
         return math.prod(self.shape)
 
 

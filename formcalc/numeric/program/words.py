@@ -125,7 +125,7 @@ class Word:
         """
         if len(self.factors) == len(self.given) or len(self.given) == 1:
             return None
-        axes = {x for _, labels in self.given for x in labels if self.names.axes[x] and x not in self.output}
+        axes = {x for _, labels in self.given for x in labels if self.names.axes[x]} - self.output
         return Word(self.names, self.given, self.output, self.scale, axes) if axes else None
 
     @property
@@ -167,8 +167,7 @@ class Word:
         shape: list[int] = []
         for number, labels in factors:
             shape.append(number)
-            for label in labels:
-                shape.append(normal.setdefault(label, len(normal)))
+            shape += [normal.setdefault(label, len(normal)) for label in labels]
         bits = self.orders.bits
         shape.append(-1 - sum([1 << place for label, place in normal.items() if bits[label] & kept]))
         return tuple(shape), normal
