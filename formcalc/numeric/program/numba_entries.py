@@ -46,14 +46,37 @@ def _each_slope(slope: Any, x: Any, r: Any, out: Any) -> None:
 
 
 @inner
-def _each_slope_and_value(function: Any, slope: Any, x: Any, r: Any, value: Any, out: Any) -> None:
-    """A derivative at every number, times r, and the function there."""
+def _first(both: Any, x: Any, out: Any) -> None:
+    """The function of one that comes with its derivative."""
+    piece = np.empty(_PIECE, x.dtype)
+    for start in range(0, x.size, _PIECE):
+        size = min(_PIECE, x.size - start)
+        for k in range(size):
+            piece[k] = both(x[at(start, k)])[0]
+        _written(piece, start, size, out)
+
+
+@inner
+def _second(both: Any, x: Any, r: Any, out: Any) -> None:
+    """The derivative of a function that it comes with, times r."""
+    piece = np.empty(_PIECE, x.dtype)
+    for start in range(0, x.size, _PIECE):
+        size = min(_PIECE, x.size - start)
+        for k in range(size):
+            piece[k] = r[at(start, k)] * both(x[at(start, k)])[1]
+        _written(piece, start, size, out)
+
+
+@inner
+def _both(both: Any, x: Any, r: Any, value: Any, out: Any) -> None:
+    """A function, and its derivative times r."""
     piece, values = np.empty(_PIECE, x.dtype), np.empty(_PIECE, x.dtype)
     for start in range(0, x.size, _PIECE):
         size = min(_PIECE, x.size - start)
         for k in range(size):
-            values[k] = function(x[at(start, k)])
-            piece[k] = r[at(start, k)] * slope(x[at(start, k)])
+            found, slope = both(x[at(start, k)])
+            values[k] = found
+            piece[k] = r[at(start, k)] * slope
         _written(values, start, size, value)
         _written(piece, start, size, out)
 
@@ -67,19 +90,19 @@ def sigmoid(x: Any, out: Any) -> None:
 @kernel("rw")
 def silu(x: Any, out: Any) -> None:
     """x sigmoid(x)."""
-    _each(functions.silu, x, out)
+    _first(functions.silu, x, out)
 
 
 @kernel("rw")
 def gelu(x: Any, out: Any) -> None:
     """x Φ(x)."""
-    _each(functions.gelu, x, out)
+    _first(functions.gelu, x, out)
 
 
 @kernel("rw")
 def gelu_tanh(x: Any, out: Any) -> None:
     """GELU by its approximation with tanh."""
-    _each(functions.gelu_tanh, x, out)
+    _first(functions.gelu_tanh, x, out)
 
 
 @kernel("rrw")
@@ -97,37 +120,37 @@ def sigmoid_slope(x: Any, r: Any, out: Any) -> None:
 @kernel("rrw")
 def silu_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `silu`, times r."""
-    _each_slope(functions.silu_slope, x, r, out)
+    _second(functions.silu, x, r, out)
 
 
 @kernel("rrw")
 def gelu_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `gelu`, times r."""
-    _each_slope(functions.gelu_slope, x, r, out)
+    _second(functions.gelu, x, r, out)
 
 
 @kernel("rrw")
 def gelu_tanh_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `gelu_tanh`, times r."""
-    _each_slope(functions.gelu_tanh_slope, x, r, out)
+    _second(functions.gelu_tanh, x, r, out)
 
 
 @kernel("rrww")
 def silu_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
     """The derivative of `silu`, times r, and `silu`."""
-    _each_slope_and_value(functions.silu, functions.silu_slope, x, r, value, out)
+    _both(functions.silu, x, r, value, out)
 
 
 @kernel("rrww")
 def gelu_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
     """The derivative of `gelu`, times r, and `gelu`."""
-    _each_slope_and_value(functions.gelu, functions.gelu_slope, x, r, value, out)
+    _both(functions.gelu, x, r, value, out)
 
 
 @kernel("rrww")
 def gelu_tanh_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
     """The derivative of `gelu_tanh`, times r, and `gelu_tanh`."""
-    _each_slope_and_value(functions.gelu_tanh, functions.gelu_tanh_slope, x, r, value, out)
+    _both(functions.gelu_tanh, x, r, value, out)
 
 
 @kernel("rrw")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
+
+from formcalc.numeric.program import normal
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class _Format:
 
 
 _SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
-_ROOT, _DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
+_DENSITY = 1 / math.sqrt(2 * math.pi)
 
 _SINGLE = _Format(np.float32, 32, 23, 127, "f", 0.693359375, -2.12194440e-4, -120, 89)
 _DOUBLE = _Format(np.float64, 64, 52, 1023, "d", 0.6931471803691238, 1.9082149292705877e-10, -800, 710)
@@ -132,11 +134,13 @@ def unordered(typing: Any, k: Any) -> Any:  # noqa: ARG001
     return result(k), code
 
 
-def _by_type(make: Callable[[_Format], Any]) -> Any:
-    """A function for compiled code, made for the type of its argument, so that all its constants are of that type.
+#: Multiplications and additions are contracted, but never moved: the rounding by `magic` depends on their order. Calls
+#: are replaced by what is called, however long, since loops with calls are not made loops over vectors.
+_IN_PLACE: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "forceinline": True}
 
-    Multiplications and additions are contracted, but never moved: the rounding by `magic` depends on their order.
-    """
+
+def _by_type(make: Callable[[_Format], Any]) -> Any:
+    """A function for compiled code, made for the type of its argument, so that all its constants are of that type."""
 
     def function(x: Any) -> Any:
         raise NotImplementedError
@@ -145,26 +149,48 @@ def _by_type(make: Callable[[_Format], Any]) -> Any:
         return make(_format(x))
 
     function.__name__, function.__doc__ = make.__name__, make.__doc__
-    overload(function, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})(typed)
+    overload(function, jit_options=_IN_PLACE)(typed)
     return function
+
+
+def _polynomial(single: Sequence[float], double: Sequence[float]) -> Any:
+    """The polynomial with these coefficients, from the lowest degree, by the type of its argument."""
+
+    @_instructions
+    def polynomial(typing: Any, x: Any) -> Any:  # noqa: ARG001
+        kind = _format(x)
+
+        def code(context: Any, builder: Any, signature: Any, operands: Any) -> Any:  # noqa: ARG001
+            (place,) = operands
+            coefficients = kind.numbers(*(single if kind is _SINGLE else double))
+            found, *lower = [ir.Constant(place.type, float(number)) for number in reversed(coefficients)]
+            for number in lower:
+                product = builder.fmul(found, place, flags=("contract",))
+                found = builder.fadd(product, number, flags=("contract",))
+            return found
+
+        return x(x), code
+
+    return polynomial
+
+
+#: ``(exp(r) - 1 - r) / r²`` for |r| <= log(2)/2.
+_rest_of_exp = _polynomial(*([1 / math.factorial(k) for k in range(2, last + 1)] for last in (7, 13)))
+
+#: Φ(-x) / exp(-x²/2), in ``t = (x - 4)/(x + 4)``.
+_tail = _polynomial(normal.SINGLE, normal.DOUBLE)
 
 
 @_by_type
 def _reduced(kind: _Format) -> Any:
     """``exp(r) - 1``, and the sum of n and `magic`."""
     magic, per_log, high, low = kind.numbers(kind.magic, 1 / math.log(2), kind.high, kind.low)
-    c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13 = kind.numbers(*(1 / math.factorial(k) for k in range(2, 14)))
-    is_single = kind is _SINGLE
 
     def reduced(x: Any) -> Any:
         z = x * per_log + magic
         n = z - magic
         r = (x - n * high) - n * low
-        p = c7
-        if not is_single:
-            p = (((((c13 * r + c12) * r + c11) * r + c10) * r + c9) * r + c8) * r + c7
-        p = ((((p * r + c6) * r + c5) * r + c4) * r + c3) * r + c2
-        return p * (r * r) + r, z
+        return _rest_of_exp(r) * (r * r) + r, z
 
     return reduced
 
@@ -220,67 +246,44 @@ def sigmoid_slope(kind: _Format) -> Any:
 
 
 @_by_type
-def silu(kind: _Format) -> Any:  # noqa: ARG001  (it has no constants)
-    """x sigmoid(x)."""
+def silu(kind: _Format) -> Any:
+    """x sigmoid(x), and its derivative sigmoid(x) (1 + x sigmoid(-x)), which take the same exponential."""
+    zero, one = kind.numbers(0, 1)
 
-    def function(x: Any) -> Any:
-        return x * sigmoid(x)
+    def both(x: Any) -> Any:
+        e = exp(-abs(x))
+        near, far = one / (one + e), e / (one + e)
+        s, other = (far, near) if x < zero else (near, far)
+        return x * s, s * (one + x * other)
 
-    return function
-
-
-@_by_type
-def silu_slope(kind: _Format) -> Any:
-    """sigmoid(x) (1 + x sigmoid(-x))."""
-    (one,) = kind.numbers(1)
-
-    def slope(x: Any) -> Any:
-        return sigmoid(x) * (one + x * sigmoid(-x))
-
-    return slope
+    return both
 
 
 @_by_type
 def gelu(kind: _Format) -> Any:
-    """x Φ(x), Φ the standard normal distribution function."""
-    half, one, root = kind.numbers(0.5, 1, _ROOT)
+    """x Φ(x), and its derivative Φ(x) + x φ(x): Φ the standard normal distribution function, φ its density."""
+    zero, half, one, density = kind.numbers(0, 0.5, 1, _DENSITY)
+    middle, most = kind.numbers(normal.MIDDLE, normal.FAR)
 
-    def function(x: Any) -> Any:
-        return x * (half * (one + math.erf(x * root)))
+    def both(x: Any) -> Any:
+        far = abs(x)
+        far = most if far > most else far
+        e = exp(-half * far * far)
+        tail = e * _tail((far - middle) / (far + middle))
+        s = one - tail if x > zero else tail
+        return x * s, s + x * (density * e)
 
-    return function
-
-
-@_by_type
-def gelu_slope(kind: _Format) -> Any:
-    """Φ(x) + x φ(x), φ the standard normal density."""
-    half, one, root, density = kind.numbers(0.5, 1, _ROOT, _DENSITY)
-
-    def slope(x: Any) -> Any:
-        return half * (one + math.erf(x * root)) + x * (density * exp(-half * x * x))
-
-    return slope
+    return both
 
 
 @_by_type
 def gelu_tanh(kind: _Format) -> Any:
-    """``x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2``, which is x times the logistic function of twice the argument."""
-    first, third = kind.numbers(2 * _SCALE, 2 * _SCALE * _CUBIC)
-
-    def function(x: Any) -> Any:
-        return x * sigmoid(x * (first + third * x * x))
-
-    return function
-
-
-@_by_type
-def gelu_tanh_slope(kind: _Format) -> Any:
-    """The derivative of `gelu_tanh`."""
+    """``x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2``, x times a logistic function, and its derivative."""
     one, three, first, third = kind.numbers(1, 3, 2 * _SCALE, 2 * _SCALE * _CUBIC)
 
-    def slope(x: Any) -> Any:
+    def both(x: Any) -> Any:
         square = third * x * x
         s = sigmoid(x * (first + square))
-        return s + x * (s * (one - s)) * (first + three * square)
+        return x * s, s + x * (s * (one - s)) * (first + three * square)
 
-    return slope
+    return both

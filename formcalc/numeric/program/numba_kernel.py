@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit, types
 from numba.core.caching import FunctionCache
 
+from formcalc.numeric.program import normal
+
 
 def _signature(letters: str, number: Any) -> tuple[Any, ...]:
     arrays = {
@@ -59,7 +61,8 @@ class Kernel:
 
 
 #: The sources of all kernels and of their parts. numba itself looks at the file of a kernel alone.
-_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("numba_*.py"))))
+_FILES = [Path(normal.__file__), *sorted(Path(__file__).parent.glob("numba_*.py"))]
+_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES))
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]  # numba has no types
