@@ -29,11 +29,15 @@ class Fusion:
 
 def fused(program: Lowered, primitives: Collection[str]) -> Lowered:
     """The same program, with the steps of all patterns replaced for which an engine has the primitives."""
+    graph = Graph(program)
     for fusion in FUSIONS:
         if set(fusion.primitives) <= set(primitives):
-            fusion.apply(Graph(program))
-            keep_for_later(program.sections, Graph(program).home)
-            prune(program.sections, program.results)
+            before = [[*section.steps] for section in program.sections]
+            fusion.apply(graph)
+            if before != [section.steps for section in program.sections]:
+                keep_for_later(program.sections, Graph(program).home)
+                prune(program.sections, program.results)
+                graph = Graph(program)
     return program
 
 

@@ -165,7 +165,8 @@ def _grow(word: Word, splits: Mapping[Part, int], part: Part, found: Tree) -> No
 def _count(tree: Tree, done: set[int]) -> int:
     """The cost of the products of a tree that are not done; they are done then."""
     place = total = 0
-    while place < len(tree):
+    end = len(tree)
+    while place < end:
         key, cost, following = tree[place]
         if key in done:
             place = following
