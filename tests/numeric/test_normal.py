@@ -10,7 +10,7 @@ from formcalc.numeric.program import normal
 from formcalc.numeric.program import numpy_primitives as plain
 
 
-@pytest.mark.parametrize(("coefficients", "error"), [(normal.DOUBLE, 2.0**-54), (normal.SINGLE, 2.0**-25)])
+@pytest.mark.parametrize(("coefficients", "error"), [(normal.TAIL, 2.0**-54), (normal.TAIL_SINGLE, 2.0**-25)])
 def test_polynomials_take_the_values_of_the_tail(coefficients, error):
     places = [mpmath.mpf(k) / 200 for k in range(-200, 200)]
     with mpmath.workdps(30):

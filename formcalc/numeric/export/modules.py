@@ -19,7 +19,13 @@ from formcalc.numeric.program.compiled import ENGINES
 _HERE = "formcalc.numeric.export"
 _CONSTANTS = f"{_HERE}.constants"
 
-_NUMPY = Style("numpy", (f"{_HERE}.numpy_primitives",), "{}.astype(like.dtype)", "np.arange({})", "np.stack({})")
+_NUMPY = Style(
+    "numpy",
+    (f"{_HERE}.numpy_primitives", "formcalc.numeric.program.normal"),
+    "{}.astype(like.dtype)",
+    "np.arange({})",
+    "np.stack({})",
+)
 _EINSUM = replace(_NUMPY, writer=EinsumWriter)
 _JAX = Style("jax", (ENGINES["jax"].primitives,), "jnp.asarray({}, like.dtype)", "jnp.arange({})", "jnp.stack({})")
 _TORCH = Style(

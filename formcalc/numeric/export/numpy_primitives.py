@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from formcalc.numeric.program.normal import FAR, MIDDLE, TAIL
+
 Array = np.ndarray
 
 
@@ -196,13 +198,23 @@ def erf_slope(x: Array, r: Array) -> Array:
 
 def gelu(x: Array) -> Array:
     """x Φ(x), Φ the standard normal distribution function."""
-    return x * (0.5 * (1 + erf(x * math.sqrt(0.5))))
+    return x * _normal(x)
 
 
 def gelu_slope(x: Array, r: Array) -> Array:
     """Φ(x) + x φ(x), φ the standard normal density, times r."""
     density = np.exp(-x * x / 2) * (1 / math.sqrt(2 * math.pi))
-    return r * (0.5 * (1 + erf(x * math.sqrt(0.5))) + x * density)
+    return r * (_normal(x) + x * density)
+
+
+def _normal(x: Array) -> Array:
+    """Φ(x): NumPy has no error function. Φ(-x) is exp(-x²/2) times a polynomial in (x - 4)/(x + 4) for x >= 0."""
+    far = np.minimum(np.abs(x), FAR)
+    place, tail = (far - MIDDLE) / (far + MIDDLE), 0 * far
+    for coefficient in reversed(TAIL):
+        tail = tail * place + coefficient
+    tail = np.exp(-far * far / 2) * tail
+    return np.where(x < 0, tail, 1 - tail)
 
 
 def gelu_tanh(x: Array) -> Array:

@@ -46,7 +46,7 @@ class Library:
             stack += [self.parts[name] for name in new]
         parts = [part for name, part in self.parts.items() if name in found]
         used = set().union(*map(names_in, [*texts, *parts]))
-        return [line for name, line in self.imports.items() if name in used], parts
+        return [line for name, line in self.imports.items() if name in used - self.parts.keys()], parts
 
 
 def _read(text: str) -> tuple[dict[str, str], dict[str, str]]:

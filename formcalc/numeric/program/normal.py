@@ -7,16 +7,14 @@ polynomials take the values of m at Chebyshev points. The derivative of GELU nee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 #: Where t is 0.
 MIDDLE = 4.0
 
 #: Beyond this Φ(-x) is 0, in float64, too.
 FAR = 40.0
 
-#: From the lowest degree; less than half a unit in the last place of 1 off in float64, and in float32.
-DOUBLE: Sequence[float] = (
+#: m from the lowest degree, less than half a unit in the last place of 1 off in float64, and in float32.
+TAIL = (
     0.09441064130196894,
     -0.17039772154845437,
     0.12437925533926371,
@@ -41,7 +39,7 @@ DOUBLE: Sequence[float] = (
     -9.527023452785242e-10,
     -6.1144827175298e-11,
 )
-SINGLE: Sequence[float] = (
+TAIL_SINGLE = (
     0.09441064130196894,
     -0.1703976886287224,
     0.12437922446719132,

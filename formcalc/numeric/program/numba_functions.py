@@ -178,7 +178,7 @@ def _polynomial(single: Sequence[float], double: Sequence[float]) -> Any:
 _rest_of_exp = _polynomial(*([1 / math.factorial(k) for k in range(2, last + 1)] for last in (7, 13)))
 
 #: Φ(-x) / exp(-x²/2), in ``t = (x - 4)/(x + 4)``.
-_tail = _polynomial(normal.SINGLE, normal.DOUBLE)
+_tail = _polynomial(normal.TAIL_SINGLE, normal.TAIL)
 
 
 @_by_type

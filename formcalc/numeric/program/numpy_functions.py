@@ -165,7 +165,7 @@ def _normal(x: Array) -> tuple[Array, Array]:
     t = np.asarray(far - normal.MIDDLE)
     far += normal.MIDDLE
     t /= far
-    *lower, highest = map(x.dtype.type, normal.SINGLE if x.dtype == np.float32 else normal.DOUBLE)
+    *lower, highest = map(x.dtype.type, normal.TAIL_SINGLE if x.dtype == np.float32 else normal.TAIL)
     found = np.full_like(far, highest)
     for coefficient in reversed(lower):
         found *= t
