@@ -22,7 +22,7 @@ from benchmarks.aims import aims
 from benchmarks.cases import CASES, QUICK
 from benchmarks.entrants import COMPILED, ENGINES, missing
 from benchmarks.machine import described
-from benchmarks.measurement import Depth, Measurement, Note, read
+from benchmarks.measurement import Depth, Measurement, Message, Note, Settings, read
 from benchmarks.pages import between_marks
 from benchmarks.results import done, keep, kept
 from benchmarks.tables import by_depth, markdown, overview, tables, text
@@ -48,7 +48,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         "--results",
         type=Path,
         metavar="FILE",
-        help="keep there what is measured; with the same engines and rounds it is not done again",
+        help="keep there what is measured; with the same file it is not done again",
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables there")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write the short tables between its marks")
@@ -85,7 +85,7 @@ def work(options: argparse.Namespace, there: Collection[str] = ()) -> list[dict[
     return found
 
 
-def messages(part: dict[str, Any]) -> Iterator[Measurement | Depth | Note]:
+def messages(part: dict[str, Any]) -> Iterator[Message]:
     """The messages of a process."""
     # torch's profiler, which counts memory, is not to talk
     environment = {**os.environ, **dict.fromkeys(VARIABLES, str(part["threads"])), "KINETO_LOG_LEVEL": "99"}
@@ -110,7 +110,8 @@ def main(words: list[str] | None = None) -> None:
     head = [described()]
     head += [f"{name} is left out: {why}" for name, why in missing().items() if name in options.engines]
     print("\n".join(head))
-    found = kept(options.results)
+    settings = Settings(tuple(options.engines), options.rounds)
+    found = kept(options.results, settings)
     parts = work(options, done(found))
     try:
         with display.progress("measuring") as progress:
@@ -121,7 +122,7 @@ def main(words: list[str] | None = None) -> None:
                     progress.console.print(message.text + ": done" * message.is_done, highlight=False)
                     if message.is_done:
                         progress.advance(task)
-                        keep(options.results, found)
+                        keep(options.results, settings, found)
     except KeyboardInterrupt:
         print("interrupted; this has been measured:")
     rows = [message for message in found if isinstance(message, Measurement)]

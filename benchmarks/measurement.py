@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,28 @@ class Note:
     is_done: bool = False
 
 
-KINDS = {kind.__name__: kind for kind in (Measurement, Depth, Note)}
+@dataclass(frozen=True)
+class Settings:
+    """What all that is kept in one file was measured with."""
+
+    engines: tuple[str, ...]
+    rounds: int
+
+    def __str__(self) -> str:
+        return f"--rounds {self.rounds} --engines {' '.join(self.engines)}"
 
 
-def written(message: Measurement | Depth | Note) -> str:
+Message: TypeAlias = Measurement | Depth | Note | Settings
+
+KINDS = {kind.__name__: kind for kind in (Measurement, Depth, Note, Settings)}
+
+
+def written(message: Message) -> str:
     """A message as one line."""
     return json.dumps({"kind": type(message).__name__, **asdict(message)})
 
 
-def read(line: str) -> Measurement | Depth | Note:
+def read(line: str) -> Message:
     """The message of a line."""
     values = json.loads(line)
     kind = KINDS[values.pop("kind")]

@@ -6,26 +6,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measurement import Depth, Measurement, Note, read, written
-
-Message = Measurement | Depth | Note
+from benchmarks.measurement import Message, Note, Settings, read, written
 
 
-def kept(file: Path | None) -> list[Message]:
-    """The messages of earlier runs, of what was measured to its end."""
+def kept(file: Path | None, settings: Settings) -> list[Message]:
+    """The messages of earlier runs with the same settings, of what was measured to its end."""
     lines = [] if file is None or not file.exists() else file.read_text(encoding="utf-8").splitlines()
     try:
-        found = [read(line) for line in lines]
+        earlier, *found = [read(line) for line in lines] or [settings]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         sys.exit(f"{file} does not hold results of this command ({error}); give another file")
+    if earlier != settings:
+        sys.exit(f"{file} holds results of {earlier}; give these, or another file")
     ends = [place for place, message in enumerate(found) if isinstance(message, Note) and message.is_done]
     return found[: ends[-1] + 1] if ends else []
 
 
-def keep(file: Path | None, found: Sequence[Message]) -> None:
+def keep(file: Path | None, settings: Settings, found: Sequence[Message]) -> None:
     """Write all messages to the file, if there is one."""
     if file is not None:
-        file.write_text("".join(f"{written(message)}\n" for message in found), encoding="utf-8")
+        file.write_text("".join(f"{written(message)}\n" for message in (settings, *found)), encoding="utf-8")
 
 
 def done(found: Sequence[Message]) -> set[str]:

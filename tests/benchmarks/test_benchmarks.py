@@ -15,7 +15,7 @@ from benchmarks.aims import aims
 from benchmarks.cases import CASES, arrays_of
 from benchmarks.entrants import COMPILED, ENGINES, Entrants
 from benchmarks.layouts import pack, unpack
-from benchmarks.measurement import Depth, Measurement, Note, read, written
+from benchmarks.measurement import Depth, Measurement, Note, Settings, read, written
 from benchmarks.pages import BEGIN, END, between_marks
 from benchmarks.timing import turns
 from benchmarks.worker import LIMITED, TOLERANCE, differences, entered, measured
@@ -191,13 +191,22 @@ def test_results_are_kept_as_far_as_they_were_measured_to_the_end(tmp_path):
     row = Measurement("a case", "float32", 2, "jax", (0.5, 0.6), None, 3, None, 1e9)
     whole = [row, Note("a case, float32, 2 threads", is_done=True)]
     file = tmp_path / "results.jsonl"
-    assert results.kept(None) == results.kept(file) == []
-    results.keep(file, [*whole, row])
-    assert results.kept(file) == whole
+    settings = Settings(("jax",), 3)
+    assert results.kept(None, settings) == results.kept(file, settings) == []
+    results.keep(file, settings, [*whole, row])
+    assert results.kept(file, settings) == whole
     assert results.done(whole) == {"a case, float32, 2 threads"}
     file.write_text("[1]\n")
     with pytest.raises(SystemExit, match="does not hold results"):
-        results.kept(file)
+        results.kept(file, settings)
+
+
+@pytest.mark.parametrize("other", [Settings(("jax", "torch"), 3), Settings(("jax",), 5)])
+def test_results_of_other_settings_are_not_mixed(tmp_path, other):
+    file = tmp_path / "results.jsonl"
+    results.keep(file, Settings(("jax",), 3), [Note("a case, float32, 2 threads", is_done=True)])
+    with pytest.raises(SystemExit, match=r"holds results of --rounds 3 --engines jax; give these"):
+        results.kept(file, other)
 
 
 def test_what_is_in_the_file_of_results_is_shown_and_not_measured(tmp_path, capsys):
@@ -205,7 +214,9 @@ def test_what_is_in_the_file_of_results_is_shown_and_not_measured(tmp_path, caps
     peer = Measurement(case.title, "float32", 2, "torch", (4e-3,), None, 2_000_000, None, 1e10)
     program = dataclasses.replace(peer, entrant="torch program", times=(3e-3,))
     file, page = tmp_path / "results.jsonl", tmp_path / "page.md"
-    results.keep(file, [peer, program, Note(f"{case.title}, float32, 2 threads", is_done=True)])
+    options = arguments([])
+    settings = Settings(tuple(options.engines), options.rounds)
+    results.keep(file, settings, [peer, program, Note(f"{case.title}, float32, 2 threads", is_done=True)])
     page.write_text(f"{BEGIN}\n{END}\n")
     words = ["--cases", "adapter", "--dtypes", "float32", "--threads", "2"]
     main([*words, "--results", str(file), "--readme", str(page)])
