@@ -6,7 +6,7 @@ Functions entry by entry are those of `numpy_functions`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
@@ -44,6 +44,9 @@ Array = np.ndarray
 
 #: What arrays of the workspace begin at, a multiple of these bytes.
 ALIGNMENT = 64
+
+#: The bytes of one array of rows that are worked on at once.
+ROWS = 2 * PIECE
 
 
 def ones_of(shape: tuple[int, ...], like: Array) -> Array:
@@ -130,21 +133,33 @@ def rotated_back(x: Array, cosines: Array, sines: Array, number: float = 1, out:
     return out
 
 
-def _some_rows(x: Array, like: Array | None = None) -> Iterator[Array]:
-    """The rows of an array, some at a time: of another array as many as stay in the cache."""
-    like = x if like is None else like
-    if not x.flags.c_contiguous or not x.size:
-        yield x
-        return
-    flat, count = x.reshape(-1, x.shape[-1]), max(1, PIECE // (like.shape[-1] * like.itemsize))
-    for start in range(0, len(flat), count):
-        yield flat[start : start + count]
+def by_rows(work: Callable[..., Any], *operands: Array, out: Array | None = None) -> Array:
+    """A function of rows, as many at a time as stay in the cache: `work` writes its last argument."""
+    shape = np.broadcast_shapes(*(x.shape for x in operands))
+    out = np.empty(shape, operands[0].dtype) if out is None else out
+    wide = [x if x.shape[:-1] == shape[:-1] else np.broadcast_to(x, (*shape[:-1], x.shape[-1])) for x in operands]
+    if out.nbytes <= ROWS or not all(x.flags.c_contiguous for x in (*wide, out)):
+        work(*wide, out)
+        return out
+    flat = [x.reshape(-1, x.shape[-1]) for x in (*wide, out)]
+    count = max(1, ROWS // (out.shape[-1] * out.itemsize))
+    for start in range(0, len(flat[-1]), count):
+        work(*(x[start : start + count] for x in flat))
+    return out
 
 
 def _largest(x: Array) -> Array:
     """The largest entry of each row, as a column; NumPy finds its place faster than its value."""
     rows = x.reshape(-1, x.shape[-1])
     return rows[np.arange(len(rows)), rows.argmax(-1)].reshape(*x.shape[:-1], 1)
+
+
+def _row_sums(x: Array) -> Array:
+    """The sum of each row, as a column: BLAS multiplies by ones in less time than NumPy takes to add."""
+    if not x.flags.c_contiguous:
+        return np.add.reduce(x, -1, keepdims=True)
+    width = x.shape[-1]
+    return np.dot(x.reshape(-1, width), np.ones(width, x.dtype)).reshape(*x.shape[:-1], 1)
 
 
 def softmax(x: Array, mask: Array | None = None, out: Array | None = None) -> Array:
@@ -157,7 +172,7 @@ def softmax(x: Array, mask: Array | None = None, out: Array | None = None) -> Ar
         largest[largest == -np.inf] = 0
     out = np.subtract(x, largest, out=out)
     np.exp(out, out=out)
-    total = out.sum(-1, keepdims=True)
+    total = _row_sums(out)
     if mask is not None:
         total[total == 0] = 1
     np.reciprocal(total, out=total)
@@ -184,10 +199,12 @@ def softmax_slope(a: Array, r: Array, inner: Array | None = None, out: Array | N
 
 def logsoftmax(x: Array, out: Array | None = None) -> Array:
     """The logarithm of softmax of each row."""
-    out = np.subtract(x, _largest(x), out=out)
-    for rows in _some_rows(out):
-        rows -= np.log(np.exp(rows).sum(-1, keepdims=True))
-    return out
+
+    def work(x: Array, out: Array) -> None:
+        np.subtract(x, _largest(x), out=out)
+        out -= np.log(_row_sums(np.exp(out)))
+
+    return by_rows(work, x, out=out)
 
 
 def cross_entropy_slope(
@@ -204,7 +221,7 @@ def cross_entropy_slope(
 
 def norm(x: Array, epsilon: float, out: Array | None = None, inverse: Array | None = None) -> tuple[Array, Array]:
     """LayerNorm of each row without gain, and the inverse deviation."""
-    out = np.subtract(x, x.mean(-1, keepdims=True), out=out)
+    out = np.subtract(x, _row_sums(x) / x.dtype.type(x.shape[-1]), out=out)
     square = rowdot(out, out) / x.dtype.type(x.shape[-1]) + x.dtype.type(epsilon)
     inverse = np.divide(1, np.sqrt(square), out=inverse, dtype=x.dtype)
     out *= inverse[..., None]
@@ -213,24 +230,15 @@ def norm(x: Array, epsilon: float, out: Array | None = None, inverse: Array | No
 
 def norm_slope(y: Array, inverse: Array, r: Array, out: Array | None = None) -> Array:
     """The differential of LayerNorm at its value y: ``(R - mean(R) - y ∘ mean(y ∘ R)) / σ``."""
-    along = rowdot(y, r) / y.dtype.type(y.shape[-1])
-    centred = r - r.mean(-1, keepdims=True) if out is None else np.subtract(r, r.mean(-1, keepdims=True), out=out)
-    return _without(centred, y, along[..., None], inverse, out)
+    width = y.dtype.type(y.shape[-1])
 
+    def work(y: Array, inverse: Array, r: Array, out: Array) -> None:
+        along = rowdot(y, r)[..., None] / width
+        np.subtract(r, _row_sums(r) / width, out=out)
+        out -= y * along
+        out *= inverse
 
-def _without(r: Array, y: Array, along: Array, inverse: Array, out: Array | None) -> Array:
-    """``(R - y ∘ along) ∘ inverse``, for vectors `along` and `inverse` of rows."""
-    if out is None:
-        return (r - y * along) * inverse
-    if y.shape != out.shape or not (y.flags.c_contiguous and r.flags.c_contiguous and out.flags.c_contiguous):
-        np.subtract(r, y * along, out=out)
-        return np.multiply(out, inverse, out=out)
-    scale = np.broadcast_to(inverse, (*out.shape[:-1], 1))
-    pieces = (_some_rows(array, out) for array in (out, y, r, *map(np.ascontiguousarray, (along, scale))))
-    for target, values, direction, factor, factors in zip(*pieces, strict=True):
-        np.subtract(direction, values * factor, out=target)
-        target *= factors
-    return out
+    return by_rows(work, y, inverse, r, out=out)
 
 
 def rms(x: Array, epsilon: float, out: Array | None = None, inverse: Array | None = None) -> tuple[Array, Array]:
@@ -242,8 +250,14 @@ def rms(x: Array, epsilon: float, out: Array | None = None, inverse: Array | Non
 
 def rms_slope(y: Array, inverse: Array, r: Array, out: Array | None = None) -> Array:
     """The differential of RMSNorm at its value y: ``(R - y ∘ mean(y ∘ R)) / ρ``."""
-    along = rowdot(y, r) / y.dtype.type(y.shape[-1])
-    return _without(r, y, along[..., None], inverse, out)
+    width = y.dtype.type(y.shape[-1])
+
+    def work(y: Array, inverse: Array, r: Array, out: Array) -> None:
+        along = rowdot(y, r)[..., None] / width
+        np.subtract(r, y * along, out=out)
+        out *= inverse
+
+    return by_rows(work, y, inverse, r, out=out)
 
 
 def add(total: Array, array: Array) -> Array:
