@@ -1,13 +1,17 @@
 """Where a program of numpy or numba spends its time: ``python -m benchmarks.profile gpt2 --engine numba``.
 
 Every statement of its source is timed, on one thread, and times are added up by the function that a statement calls.
+``python -m benchmarks.profile depth`` tells where the time to derive and to compile GPT-2 of 96 layers goes.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import cProfile
+import pstats
 from collections import Counter
+from collections.abc import Callable
 from importlib import import_module
 from time import perf_counter
 from typing import Any
@@ -16,8 +20,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import formcalc as fc
+from benchmarks import depth
 from benchmarks.cases import CASES, arrays_of
+from formcalc.numeric.program import compiled, rewriting
+from formcalc.numeric.program.buffered import BufferedEmitter
 from formcalc.numeric.program.compiled import ENGINES, Program
+from formcalc.numeric.program.lowering import Lowering
+from formcalc.numeric.program.memory import Memory
+from formcalc.numeric.program.planning import Planner
 
 #: What products of matrices are called.
 PRODUCTS = ("np.dot", "np.matmul", "matmul")
@@ -90,15 +100,48 @@ def profile(program: Program, arrays: dict[str, Any], rounds: int = 10) -> Count
     return best
 
 
+#: The stages of compiling a form, each with the functions that are all of it.
+STAGES: dict[str, tuple[Callable[..., Any], ...]] = {
+    "reading the page": (fc.load,),
+    "deriving": (fc.derive,),
+    "the steps of the page and its form": (Lowering.run,),
+    "orders of multiplication, and shared products": (Planner.__init__, Planner.best),
+    "steps in these orders": (rewriting.Rewriting.__init__, rewriting.Rewriting.run),
+    "where numbers are multiplied": (rewriting.place_numbers,),
+    "several steps as one": (compiled.fused, compiled.give_values, compiled.spare),
+    "the order of steps, and their memory": (compiled.schedule, Memory.of.__func__),
+    "writing the source": (BufferedEmitter.text,),
+    "the compiler of Python": (Program._code, Program._function),
+}
+
+
+def stages(layers: int, rounds: int = 10) -> dict[str, float]:
+    """The shares of the stages in deriving and compiling GPT-2, under a profiler."""
+    profiler = cProfile.Profile()
+    depth.once("gpt2", layers)
+    for _ in range(rounds):
+        profiler.runcall(depth.once, "gpt2", layers)
+    found = pstats.Stats(profiler)
+    times = {(file, line): cumulative for (file, line, _), (_, _, _, cumulative, _) in found.stats.items()}
+    return {
+        name: sum(times[part.__code__.co_filename, part.__code__.co_firstlineno] for part in parts) / found.total_tt
+        for name, parts in STAGES.items()
+    }
+
+
 def main() -> None:
     """Show the profile of one case."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.profile", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("case", choices=tuple(CASES), metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("case", choices=(*CASES, depth.NAME), metavar="CASE", help=", ".join((*CASES, depth.NAME)))
     parser.add_argument("--engine", choices=("numpy", "numba"), default="numpy")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     options = parser.parse_args()
+    if options.case == depth.NAME:
+        shares = sorted(stages(depth.DEPTHS[-1]).items(), key=lambda stage: -stage[1])
+        print("\n".join(f"{share:6.1%}  {name}" for name, share in shares))
+        return
     model = CASES[options.case].model()
     import_module(ENGINES[options.engine].primitives)  # its libraries are to be there when their threads are limited
     with threadpool_limits(1):

@@ -37,6 +37,12 @@ def test_programs_and_peers_agree_and_are_measured(case):
     assert all(peak >= results for peak in peaks.values())
 
 
+def test_the_stages_of_compiling_are_most_of_it():
+    shares = profile.stages(2, rounds=1)
+    assert all(share > 0 for share in shares.values())
+    assert 0.7 < sum(shares.values()) < 1
+
+
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_a_profile_has_the_time_of_every_call(engine):
     model = CASES["gpt2"].model(is_small=True)
