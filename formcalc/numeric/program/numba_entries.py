@@ -46,28 +46,6 @@ def _each_slope(slope: Any, x: Any, r: Any, out: Any) -> None:
 
 
 @inner
-def _first(both: Any, x: Any, out: Any) -> None:
-    """The function of one that comes with its derivative."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = both(x[at(start, k)])[0]
-        _written(piece, start, size, out)
-
-
-@inner
-def _second(both: Any, x: Any, r: Any, out: Any) -> None:
-    """The derivative of a function that it comes with, times r."""
-    piece = np.empty(_PIECE, x.dtype)
-    for start in range(0, x.size, _PIECE):
-        size = min(_PIECE, x.size - start)
-        for k in range(size):
-            piece[k] = r[at(start, k)] * both(x[at(start, k)])[1]
-        _written(piece, start, size, out)
-
-
-@inner
 def _both(both: Any, x: Any, r: Any, value: Any, out: Any) -> None:
     """A function, and its derivative times r."""
     piece, values = np.empty(_PIECE, x.dtype), np.empty(_PIECE, x.dtype)
@@ -90,19 +68,19 @@ def sigmoid(x: Any, out: Any) -> None:
 @kernel("rw")
 def silu(x: Any, out: Any) -> None:
     """x sigmoid(x)."""
-    _first(functions.silu, x, out)
+    _each(functions.silu, x, out)
 
 
 @kernel("rw")
 def gelu(x: Any, out: Any) -> None:
     """x Φ(x)."""
-    _first(functions.gelu, x, out)
+    _each(functions.gelu, x, out)
 
 
 @kernel("rw")
 def gelu_tanh(x: Any, out: Any) -> None:
     """GELU by its approximation with tanh."""
-    _first(functions.gelu_tanh, x, out)
+    _each(functions.gelu_tanh, x, out)
 
 
 @kernel("rrw")
@@ -120,37 +98,37 @@ def sigmoid_slope(x: Any, r: Any, out: Any) -> None:
 @kernel("rrw")
 def silu_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `silu`, times r."""
-    _second(functions.silu, x, r, out)
+    _each_slope(functions.silu_slope, x, r, out)
 
 
 @kernel("rrw")
 def gelu_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `gelu`, times r."""
-    _second(functions.gelu, x, r, out)
+    _each_slope(functions.gelu_slope, x, r, out)
 
 
 @kernel("rrw")
 def gelu_tanh_slope(x: Any, r: Any, out: Any) -> None:
     """The derivative of `gelu_tanh`, times r."""
-    _second(functions.gelu_tanh, x, r, out)
+    _each_slope(functions.gelu_tanh_slope, x, r, out)
 
 
 @kernel("rrww")
 def silu_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
     """The derivative of `silu`, times r, and `silu`."""
-    _both(functions.silu, x, r, value, out)
+    _both(functions.silu_and_slope, x, r, value, out)
 
 
 @kernel("rrww")
 def gelu_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
     """The derivative of `gelu`, times r, and `gelu`."""
-    _both(functions.gelu, x, r, value, out)
+    _both(functions.gelu_and_slope, x, r, value, out)
 
 
 @kernel("rrww")
 def gelu_tanh_slope_and_value(x: Any, r: Any, value: Any, out: Any) -> None:
     """The derivative of `gelu_tanh`, times r, and `gelu_tanh`."""
-    _both(functions.gelu_tanh, x, r, value, out)
+    _both(functions.gelu_tanh_and_slope, x, r, value, out)
 
 
 @kernel("rrw")

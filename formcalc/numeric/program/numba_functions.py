@@ -246,7 +246,7 @@ def sigmoid_slope(kind: _Format) -> Any:
 
 
 @_by_type
-def silu(kind: _Format) -> Any:
+def silu_and_slope(kind: _Format) -> Any:
     """x sigmoid(x), and its derivative sigmoid(x) (1 + x sigmoid(-x)), which take the same exponential."""
     zero, one = kind.numbers(0, 1)
 
@@ -260,7 +260,7 @@ def silu(kind: _Format) -> Any:
 
 
 @_by_type
-def gelu(kind: _Format) -> Any:
+def gelu_and_slope(kind: _Format) -> Any:
     """x Φ(x), and its derivative Φ(x) + x φ(x): Φ the standard normal distribution function, φ its density."""
     zero, half, one, density = kind.numbers(0, 0.5, 1, _DENSITY)
     middle, most = kind.numbers(normal.MIDDLE, normal.FAR)
@@ -277,7 +277,7 @@ def gelu(kind: _Format) -> Any:
 
 
 @_by_type
-def gelu_tanh(kind: _Format) -> Any:
+def gelu_tanh_and_slope(kind: _Format) -> Any:
     """``x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2``, x times a logistic function, and its derivative."""
     one, three, first, third = kind.numbers(1, 3, 2 * _SCALE, 2 * _SCALE * _CUBIC)
 
@@ -287,3 +287,21 @@ def gelu_tanh(kind: _Format) -> Any:
         return x * s, s + x * (s * (one - s)) * (first + three * square)
 
     return both
+
+
+def _part(both: Any, place: int) -> Any:
+    """The function, or the derivative, of what gives both."""
+
+    @_by_type
+    def part(kind: _Format) -> Any:  # noqa: ARG001  (the same for every type)
+        def function(x: Any) -> Any:
+            return both(x)[place]
+
+        return function
+
+    return part
+
+
+silu, silu_slope = _part(silu_and_slope, 0), _part(silu_and_slope, 1)
+gelu, gelu_slope = _part(gelu_and_slope, 0), _part(gelu_and_slope, 1)
+gelu_tanh, gelu_tanh_slope = _part(gelu_tanh_and_slope, 0), _part(gelu_tanh_and_slope, 1)
