@@ -38,8 +38,6 @@ class _Numbers:
         self.around: dict[Value, list[tuple[Step, int]]] = {}
         self.makers: dict[Value, Step] = {}
         self.prices: dict[Step, int] = {}
-        #: What each step costs under the multiples that were chosen so far.
-        self.costs: dict[Step, int] = {}
         self.multiples: dict[Value, Fraction] = {}
         for section in program.sections:
             for step in section.steps:
@@ -52,6 +50,8 @@ class _Numbers:
             for value in dict.fromkeys(map(self.one, (*made(entry[0]), *(v for v, _ in entry[0].operands)))):
                 self.around.setdefault(value, []).append(entry)
         self.fixed = set(map(self.one, self.given()))
+        #: What each step costs under the multiples that were chosen so far.
+        self.costs = self.cost(self.steps)
 
     def one(self, value: Value) -> Value:
         while self.first.get(value, value) is not value:
@@ -111,7 +111,6 @@ class _Numbers:
         return self.prices[step]
 
     def place(self, fresh: Callable[[str], str]) -> None:
-        self.costs = self.cost(self.steps)
         is_better = True
         while is_better:
             is_better = False
