@@ -139,6 +139,8 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     options = parser.parse_args()
     if options.case == depth.NAME:
+        if (options.engine, options.dtype) != ("numpy", "float32"):
+            parser.error(f"{depth.NAME} is measured for numpy in float32; leave --engine and --dtype out")
         shares = sorted(stages(depth.DEPTHS[-1]).items(), key=lambda stage: -stage[1])
         print("\n".join(f"{share:6.1%}  {name}" for name, share in shares))
         return

@@ -14,6 +14,8 @@ def kept(file: Path | None, settings: Settings) -> list[Message]:
     lines = [] if file is None or not file.exists() else file.read_text(encoding="utf-8").splitlines()
     try:
         earlier, *found = [read(line) for line in lines] or [settings]
+        if not isinstance(earlier, Settings):
+            raise ValueError("it does not begin with what it was measured with")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         sys.exit(f"{file} does not hold results of this command ({error}); give another file")
     if earlier != settings:
