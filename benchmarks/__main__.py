@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import depth
-from benchmarks.aims import aims
+from benchmarks.aims import aims, missed
 from benchmarks.cases import CASES, QUICK
 from benchmarks.entrants import COMPILED, ENGINES, missing
 from benchmarks.machine import described
@@ -127,7 +127,7 @@ def main(words: list[str] | None = None) -> None:
         print("interrupted; this has been measured:")
     rows = [message for message in found if isinstance(message, Measurement)]
     depths = [message for message in found if isinstance(message, Depth)]
-    shown = [table for table in (*tables(rows, depths), aims(rows, depths)) if table[2]]
+    shown = [table for table in (*tables(rows, depths), aims(rows, depths), missed(rows)) if table[2]]
     for table in shown:
         print(f"\n{text(table)}")
     heading = "`" + shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if words is None else words)]) + "`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
@@ -38,7 +39,22 @@ class Measurement:
 
     def over(self, other: Measurement) -> float:
         """The ratio of times: the median over rounds, since a machine is at times slower for all of a round."""
-        return statistics.median(a / b for a, b in zip(self.times, other.times, strict=True))
+        return statistics.median(self._ratios(other))
+
+    def interval(self, other: Measurement) -> tuple[float, float]:
+        """What holds the ratio of times with a probability of nine in ten, if rounds are independent.
+
+        Ratios of rounds at the same distance from both ends: fewer than `k` of `n` lie below the median as often as a
+        coin shows fewer than `k` heads. Of fewer than five rounds, the least and the largest are the best there are.
+        """
+        ratios = sorted(self._ratios(other))
+        rounds, distance = len(ratios), 0
+        while sum(math.comb(rounds, heads) for heads in range(distance + 2)) <= 0.05 * 2**rounds:
+            distance += 1
+        return ratios[distance], ratios[-1 - distance]
+
+    def _ratios(self, other: Measurement) -> list[float]:
+        return [a / b for a, b in zip(self.times, other.times, strict=True)]
 
     @property
     def share(self) -> float | None:

@@ -11,7 +11,7 @@ import pytest
 import formcalc as fc
 from benchmarks import depth, memory, profile, results, tables
 from benchmarks.__main__ import arguments, main, work
-from benchmarks.aims import aims
+from benchmarks.aims import aims, missed
 from benchmarks.cases import CASES, arrays_of
 from benchmarks.entrants import COMPILED, ENGINES, Entrants
 from benchmarks.layouts import pack, unpack
@@ -139,6 +139,20 @@ def test_ratios_are_those_of_the_same_round():
     assert program.over(peer) == 0.5 != program.seconds / peer.seconds
 
 
+@pytest.mark.parametrize(("rounds", "distance"), [(1, 0), (5, 0), (7, 0), (8, 1), (11, 2), (15, 3)])
+def test_the_interval_holds_the_ratio_nine_times_in_ten(rounds, distance):
+    peer = Measurement("a case", "float32", 2, "torch", (1.0,) * rounds, None, None, None, 1e9)
+    program = dataclasses.replace(peer, times=tuple(np.arange(1.0, rounds + 1)))
+    assert program.interval(peer) == (1 + distance, rounds - distance)
+    # how often all rounds but `distance` lie on one side of the median, by the counts of heads of all throws
+    if rounds > 4:
+        outside = [
+            sum(sum(throw) <= far for throw in itertools.product((0, 1), repeat=rounds)) / 2**rounds
+            for far in (distance, distance + 1)
+        ]
+        assert outside[0] <= 0.05 < outside[1]
+
+
 def test_messages_read_back():
     row = Measurement("a case", "float32", 2, "jax", (0.5, 0.6), None, 3, None, 1e9)
     for message in (row, Depth("gpt2", 96, 0.1, 0.2, "9", 0.3), Note("done", is_done=True)):
@@ -260,8 +274,22 @@ def test_aims_that_are_reached_and_that_are_not():
     depths = [Depth("gpt2", 1, 4e-3, 5e-3, "9", 1e-3), Depth("gpt2", 96, 5e-3, 6e-3, "92 digits", 8e-2, 7e-2)]
     _, header, cells = aims([peer, program, *slower], depths)
     assert [dict(zip(header, row, strict=True))["reached"] for row in cells] == ["1 of 2", "0 of 2", "1 of 1", "0 of 1"]
-    assert cells[0] == ["torch program", "torch", "time", "all", "1", "1.50", "3.00", "1 of 2"]
-    assert cells[2] == ["derive and compile 96 layers", "", "ms", "GPT-2", "100", "11", "11", "1 of 1"]
+    assert cells[0] == ["torch program", "torch", "time", "all", "1", "1.50", "3.00", "1 of 2", "1"]
+    assert cells[2] == ["derive and compile 96 layers", "", "ms", "GPT-2", "100", "11", "11", "1 of 1", "0"]
+    assert missed([peer, program, *slower])[2] == [
+        ["torch program", "torch", "time", case, "float64", "2", "1", "3.00", "3.00–3.00"],
+        ["torch program", "torch", "memory", case, "float32", "2", "1", "1.50", ""],
+        ["torch program", "torch", "memory", case, "float64", "2", "1", "1.50", ""],
+    ]
+
+
+def test_what_is_above_in_the_median_and_not_by_all_of_its_interval_is_not_clearly_missed():
+    case = CASES["encoder-64-64-1"].title
+    peer = Measurement(case, "float32", 2, "torch", (1.0,) * 11, None, None, None, 1e10)
+    program = dataclasses.replace(peer, entrant="torch program", times=(0.1, 0.2, 0.9, *(1.2,) * 6, 1.3, 5.0))
+    _, header, (row,) = aims([peer, program], [])
+    assert dict(zip(header, row, strict=True)).items() >= {"reached": "0 of 1", "clearly missed": "0"}.items()
+    assert missed([peer, program])[2][0][-2:] == ["1.20", "0.90–1.20"]
 
 
 def test_tables_in_a_page_stand_between_their_marks():
