@@ -17,7 +17,7 @@ from benchmarks import depth
 from benchmarks.cases import CASES, Case
 from benchmarks.entrants import LIMITED, Entrant, Entrants
 from benchmarks.measurement import Depth, Measurement, Note, written
-from benchmarks.timing import peak_flops, turns
+from benchmarks.timing import REST, peak_flops, turns
 
 #: The largest relative difference of gradients that rounding explains.
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
@@ -69,7 +69,9 @@ def measured(case: Case, dtype: str, options: Mapping[str, Any]) -> Iterator[Mea
     if not found:
         return
     machine = peak_flops(dtype, max(3, options["rounds"] // 3))
-    times = turns({name: entrant.run for name, entrant in found.items()}, options["rounds"])
+    # with one thread nothing spins, and the turns of a round lie closer together
+    rest = REST if options["threads"] > 1 else 0
+    times = turns({name: entrant.run for name, entrant in found.items()}, options["rounds"], rest)
     for name, entrant in found.items():
         yield Measurement(
             case.title,
