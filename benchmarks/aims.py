@@ -96,7 +96,8 @@ def aims(rows: Sequence[Measurement], depths: Sequence[Depth]) -> Table:
         found = aim.ratios(rows)
         if found:
             least = [ratio.interval[0] for ratio in found]
-            cells.append(_row(_words(aim), aim.most, [ratio.value for ratio in found], least))
+            words = [aim.program, aim.against, aim.quantity, aim.where]
+            cells.append(_row(words, aim.most, [ratio.value for ratio in found], least))
     by_page = {(row.page, row.layers): row for row in depths}
     deep, flat = by_page.get(("gpt2", 96)), by_page.get(("gpt2", 1))
     if deep is not None:
@@ -124,10 +125,6 @@ def missed(rows: Sequence[Measurement]) -> Table:
                 cells.append([*words, f"{aim.most:g}", f"{ratio.value:.2f}", interval])
     header = ["program", "against", "of", "case", "type", "threads", "at most", "ratio", "interval"]
     return "The ratios that are above it, with these intervals.", header, cells
-
-
-def _words(aim: Aim) -> list[str]:
-    return [aim.program, aim.against, aim.quantity, aim.where]
 
 
 def _row(words: Sequence[str], most: float, found: Sequence[float], least: Sequence[float]) -> list[str]:
